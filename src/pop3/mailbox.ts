@@ -1,0 +1,126 @@
+import { text } from '../dialogue/bytes.ts';
+import type { Dialogue } from '../dialogue/dialogue.ts';
+import { ProbeFailure } from '../dialogue/failure.ts';
+import { type Line, line } from './line.ts';
+import { accept, type Reply } from './reply.ts';
+import type { LineSink, Wire } from './wire.ts';
+
+/** The commands of the TRANSACTION state (RFC 1939 §5 and §7), one function each. */
+
+/** How much a mailbox holds. */
+export interface MailboxSize {
+  readonly messages: number;
+  readonly octets: number;
+}
+
+/** One line of LIST: octets are the server's estimate, never to be used for framing. */
+export interface Listed {
+  readonly message: number;
+  readonly octets: number;
+}
+
+/** One line of UIDL. The identifier is foreign text. */
+export interface Identified {
+  readonly message: number;
+  readonly uid: string;
+}
+
+/** Takes the entries of a listing as they come: a mailbox of 50,000 messages is not held in memory. */
+export type Each<T> = (entry: T) => void;
+
+/** Fifty thousand messages make 3 MB of UIDL; a server that goes on beyond this will not end. */
+const LONGEST_LISTING = 256 * 1024 * 1024;
+
+export function* stat(wire: Wire): Dialogue<MailboxSize> {
+  const reply = accept(yield* wire.ask(line`STAT`), 'protocol-violation');
+  const [messages, octets] = numbers(reply.text, reply.said, 'STAT', 2);
+  const size = { messages: messages as number, octets: octets as number };
+  yield { want: 'note', phase: 'mailbox', note: { learnt: 'mailbox', ...size } };
+  return size;
+}
+
+export function* noop(wire: Wire): Dialogue<void> {
+  accept(yield* wire.ask(line`NOOP`), 'protocol-violation');
+}
+
+/** The size of one message, or null where there is none of that number. */
+export function* listOne(wire: Wire, message: number): Dialogue<Listed | null> {
+  const reply = yield* wire.ask(line`LIST ${message}`);
+  return reply.ok ? parseListed(reply.text, reply.said) : null;
+}
+
+export function* list(wire: Wire, each: Each<Listed>): Dialogue<void> {
+  accept(yield* wire.ask(line`LIST`), 'protocol-violation');
+  yield* wire.body(LONGEST_LISTING, parsing(parseListed, each));
+}
+
+/** The unique identifier of one message, or null where there is none, or no UIDL. */
+export function* uidlOne(wire: Wire, message: number): Dialogue<Identified | null> {
+  const reply = yield* wire.ask(line`UIDL ${message}`);
+  return reply.ok ? parseIdentified(reply.text, reply.said) : null;
+}
+
+/** @returns whether the server knows UIDL, which is optional (RFC 1939 §7) */
+export function* uidl(wire: Wire, each: Each<Identified>): Dialogue<boolean> {
+  const reply = yield* wire.ask(line`UIDL`);
+  if (reply.ok) yield* wire.body(LONGEST_LISTING, parsing(parseIdentified, each));
+  return reply.ok;
+}
+
+/** Headers, and the first lines of the body. Null where there is no such message, or no TOP. */
+export function* top(wire: Wire, message: number, lines: number, limit: number): Dialogue<Uint8Array[] | null> {
+  return yield* fetch(wire, line`TOP ${message} ${lines}`, limit);
+}
+
+/**
+ * A whole message, its lines without line ends, dots un-stuffed. Null where there is no such message. On "download
+ * once" sites RETR is what deletes: never ask for a message that is not ours.
+ *
+ * @param limit octets beyond which the server is taken for one that never ends
+ */
+export function* retr(wire: Wire, message: number, limit: number): Dialogue<Uint8Array[] | null> {
+  return yield* fetch(wire, line`RETR ${message}`, limit);
+}
+
+/** Marks a message; it is gone only after a QUIT in peace, and with some servers not even then. */
+export function* dele(wire: Wire, message: number): Dialogue<Reply> {
+  return yield* wire.ask(line`DELE ${message}`);
+}
+
+export function* rset(wire: Wire): Dialogue<void> {
+  accept(yield* wire.ask(line`RSET`), 'protocol-violation');
+}
+
+function* fetch(wire: Wire, command: Line, limit: number): Dialogue<Uint8Array[] | null> {
+  const reply = yield* wire.ask(command);
+  if (!reply.ok) return null;
+  const lines: Uint8Array[] = [];
+  yield* wire.body(limit, lines);
+  return lines;
+}
+
+/** A sink that parses each line and hands the entry on. */
+const parsing = <T>(parse: (listed: string, said: string) => T, each: Each<T>): LineSink => ({
+  push: (octets) => each(parse(text(octets), text(octets))),
+});
+
+function parseListed(listed: string, said: string): Listed {
+  const [message, octets] = numbers(listed, said, 'LIST', 2);
+  return { message: message as number, octets: octets as number };
+}
+
+/** RFC 1939 §7: one to 70 characters from 0x21 to 0x7E. Longer ones exist; the mark of the beast is a control. */
+function parseIdentified(listed: string, said: string): Identified {
+  const uid = /^\d+ ([\x21-\x7e]{1,512})$/.exec(listed)?.[1];
+  if (uid === undefined) throw new ProbeFailure('protocol-violation', 'not a line of UIDL', { said });
+  const [message] = numbers(listed, said, 'UIDL', 1);
+  return { message: message as number, uid };
+}
+
+/** Decimal numbers up to 2^53 at the start of a line; what follows them is free (RFC 1939 §5). */
+function numbers(from: string, said: string, command: string, count: number): number[] {
+  const words = from.split(' ').slice(0, count);
+  const parsed = words.map((word) => (/^\d{1,16}$/.test(word) ? Number(word) : Number.NaN));
+  if (words.length === count && parsed.every(Number.isSafeInteger)) return parsed;
+  throw new ProbeFailure('protocol-violation', `no numbers in the answer to ${command}`, { said });
+}
