@@ -1,0 +1,67 @@
+import type { Phase, TlsFacts } from '../dialogue/dialogue.ts';
+import type { Reason } from '../dialogue/failure.ts';
+import type { MailboxSize } from '../pop3/mailbox.ts';
+import type { ConnectionType } from '../pop3/visit.ts';
+
+/**
+ * What one test of one server came to: stable, versioned, serialisable as JSON, and free of secrets. The cmdlet's
+ * fields come first, then what it never told.
+ */
+export type ProbeResult = Succeeded | Failed;
+
+export interface Succeeded extends Told {
+  readonly result: 'Success';
+  readonly error: null;
+}
+
+export interface Failed extends Told {
+  readonly result: 'Failure';
+  readonly error: Problem;
+}
+
+interface Told {
+  /** Raised when a field changes its meaning or goes. */
+  readonly schema: 1;
+  /** The server as it was asked for. */
+  readonly casServer: string;
+  readonly localSite: string | null;
+  readonly scenario: 'Test POP3 Connectivity';
+  /** The whole run, also of a failed one. */
+  readonly latencyMs: number;
+  /** What was wrong without failing the test. */
+  readonly warnings: readonly Problem[];
+  readonly connectionType: ConnectionType;
+  readonly port: number;
+  /** The address that was talked to, once there was one. */
+  readonly address: string | null;
+  readonly userName: string;
+  /** ISO 8601, UTC. */
+  readonly startTime: string;
+  /** As they were reached; one that was not is not there. */
+  readonly phases: readonly PhaseTime[];
+  readonly tls: TlsFacts | null;
+  /** The lines of CAPA, those after TLS where there was TLS. */
+  readonly capabilities: readonly string[] | null;
+  readonly mailbox: MailboxSize | null;
+}
+
+export interface Problem {
+  /** Null where the run never began. */
+  readonly phase: Phase | null;
+  readonly reason: Reason;
+  /** For people: one clause, the server's words in it escaped, shortened and without our secrets. */
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface PhaseTime {
+  readonly name: Phase;
+  readonly ms: number;
+}
+
+/** One line of the conversation, secrets as stars; `*` tells what happened to the connection itself. */
+export interface Spoken {
+  readonly atMs: number;
+  readonly who: 'C' | 'S' | '*';
+  readonly words: string;
+}

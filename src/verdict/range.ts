@@ -1,0 +1,47 @@
+/**
+ * A threshold of the plugin world, `[@]start:end` (Monitoring Plugins Development Guidelines, "Threshold and
+ * ranges"): it alerts outside the range, ends included in the range; with `@` inside it.
+ */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+  readonly alertInside: boolean;
+  /** As it was written: performance data repeats it. */
+  readonly text: string;
+}
+
+const NUMBER = String.raw`-?(?:\d+(?:\.\d+)?|\.\d+)`;
+const RANGE = new RegExp(`^(@?)(?:(${NUMBER}|~)?:)?(${NUMBER})?$`);
+
+/**
+ * Reads a range: `10` (alert below 0 or above 10), `10:` (below 10), `~:10` (above 10), `10:20` (outside),
+ * `@10:20` (inside). Numbers are plain decimals.
+ *
+ * @returns null where the text is no range, or its start lies above its end
+ */
+export function parseRange(text: string): Range | null {
+  const parts = RANGE.exec(text);
+  if (parts === null) return null;
+  const [, at, from, to] = parts;
+  if (from === undefined && to === undefined) return null;
+  const start = from === undefined ? 0 : from === '~' ? Number.NEGATIVE_INFINITY : Number(from);
+  const end = to === undefined ? Number.POSITIVE_INFINITY : Number(to);
+  return start > end ? null : { start, end, alertInside: at === '@', text };
+}
+
+export function alerts(range: Range, value: number): boolean {
+  const inside = value >= range.start && value <= range.end;
+  return inside === range.alertInside;
+}
+
+/** What a range objects to, for people: `above 5`, `below 21`, `outside 10 to 20`. */
+export function describeRange({ start, end, alertInside }: Range): string {
+  if (alertInside) {
+    if (end === Number.POSITIVE_INFINITY) return `at ${start} or above`;
+    if (start === Number.NEGATIVE_INFINITY) return `at ${end} or below`;
+    return `from ${start} to ${end}`;
+  }
+  if (end === Number.POSITIVE_INFINITY) return `below ${start}`;
+  if (start === Number.NEGATIVE_INFINITY || start === 0) return `above ${end}`;
+  return `outside ${start} to ${end}`;
+}
