@@ -1,0 +1,89 @@
+import { nodeSources } from '../credentials/sources.ts';
+import { ProbeFailure } from '../dialogue/failure.ts';
+import { hintFor } from '../probe/hint.ts';
+import { printable } from '../probe/printable.ts';
+import type { Report, Reporter } from '../reporters/reporter.ts';
+import { type Defaults, parseRequest } from '../request/request.ts';
+import { run } from '../run/run.ts';
+import { leave } from '../runtimes/node/leave.ts';
+import { nodeWorld } from '../runtimes/node/world.ts';
+import { refuse } from '../verdict/judge.ts';
+import { parseArguments } from './arguments.ts';
+import { stopOnSignals } from './signals.ts';
+import { VERSION } from './version.ts';
+
+/** What makes a command: its platform's words and its defaults. */
+export interface Command extends Defaults {
+  readonly name: string;
+  /** One sentence for --help. */
+  readonly summary: string;
+  readonly reporter: Reporter;
+  /** Arguments, and what they do. */
+  readonly examples: readonly (readonly [string, string])[];
+}
+
+/** Runs a command from its arguments to its exit. It never returns, and leaves by one door with one report. */
+export async function main(command: Command): Promise<never> {
+  const exit = ({ stdout, exitCode }: Report): never => leave(stdout, exitCode);
+  const refused = (problem: unknown): Report =>
+    command.reporter(refuse(tell(problem)), { verbosity: 0, conversation: [] });
+  // Node would end with 1, and that reads as WARNING.
+  process.on('uncaughtException', (problem) => exit(refused(problem)));
+  process.on('unhandledRejection', (problem) => exit(refused(problem)));
+  try {
+    return exit(await carryOut(command, (failure) => exit(refused(failure))));
+  } catch (problem) {
+    return exit(refused(problem));
+  }
+}
+
+/** `--help` and `--version` exit as UNKNOWN: a platform that runs them by mistake must not read an OK. */
+const NO_VERDICT = 3;
+
+async function carryOut(command: Command, end: (failure: ProbeFailure) => void): Promise<Report> {
+  const stop = stopOnSignals(end);
+  const settings = parseArguments(process.argv.slice(2));
+  if (settings.help === true) {
+    const { helpFor } = await import('./help.ts');
+    return { stdout: await helpFor(command), exitCode: NO_VERDICT };
+  }
+  if (settings.version === true)
+    return { stdout: `${command.name} v${VERSION} (pop-connectivity ${VERSION})\n`, exitCode: NO_VERDICT };
+  const request = await within(command.timeoutS * 1000, parseRequest(settings, command, nodeSources));
+  const { verdict, conversation } = await run(request, nodeWorld, stop);
+  return command.reporter(verdict, { verbosity: request.verbosity, conversation });
+}
+
+/** A request waits for one thing only: a password on standard input that nobody types. */
+async function within<T>(limitMs: number, request: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new ProbeFailure('configuration', `standard input did not end within ${limitMs / 1000} s`));
+    }, limitMs);
+  });
+  try {
+    return await Promise.race([request, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const LONGEST_MESSAGE = 200;
+const NOBODY = { server: '', port: 0, userName: '' };
+
+/** What went wrong before there was a result. A bug says its name and place, without what it may hold of a secret. */
+function tell(problem: unknown): Parameters<typeof refuse>[0] {
+  const failure =
+    problem instanceof ProbeFailure
+      ? problem
+      : new ProbeFailure('internal-error', problem instanceof Error ? crash(problem) : 'no error');
+  return {
+    phase: failure.phase,
+    reason: failure.reason,
+    message: printable(failure.message, LONGEST_MESSAGE),
+    hint: hintFor(failure.reason, NOBODY),
+  };
+}
+
+const crash = ({ name, stack = '' }: Error): string => `${name} ${/\n\s*(at [^\n]*)/.exec(stack)?.[1] ?? ''}`.trim();

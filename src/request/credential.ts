@@ -1,0 +1,67 @@
+import { ProbeFailure } from '../dialogue/failure.ts';
+import { Secret } from '../dialogue/secret.ts';
+import { hasControl } from '../pop3/line.ts';
+import type { Credential } from '../sasl/mechanism.ts';
+import type { Settings } from './settings.ts';
+import type { Sources } from './sources.ts';
+
+const usage = (message: string): ProbeFailure => new ProbeFailure('usage', message);
+
+type Source = (settings: Settings, sources: Sources) => string | Promise<string>;
+
+/** Where a password may come from, the option first. One of them, never two. */
+const PASSWORD_SOURCES: Readonly<Record<string, Source>> = {
+  'password-file': (settings, { file }) => file('--password-file', settings['password-file'] as string, 'secret'),
+  'password-env': (settings, { environment }) => {
+    const name = settings['password-env'] as string;
+    const value = environment(name);
+    if (value === undefined) throw new ProbeFailure('configuration', `--password-env: there is no variable ${name}`);
+    return value;
+  },
+  'password-stdin': (_, { standardInput }) => standardInput(),
+  password: (settings) => settings.password as string,
+};
+
+/**
+ * Who logs on. `--mailbox-credential USER` with a password from one source, or `@FILE` with the user name on the
+ * first line and the password on the second.
+ *
+ * @throws ProbeFailure `usage` or `configuration`, naming the option and never the secret
+ */
+export async function parseCredential(settings: Settings, sources: Sources): Promise<Credential> {
+  const given = settings['mailbox-credential'] as string | undefined;
+  if (given === undefined || given === '') throw usage('no user: give --mailbox-credential USER (-u) or @FILE');
+  const named = Object.keys(PASSWORD_SOURCES).filter((option) => settings[option] !== undefined);
+  if (named.length > 1) throw usage(`--${named.join(' and --')} contradict each other: give one`);
+  if (given.startsWith('@')) {
+    if (named.length > 0) throw usage(`--mailbox-credential @FILE holds the password already: leave --${named[0]} out`);
+    const lines = withoutLastLineEnd(sources.file('--mailbox-credential', given.slice(1), 'secret')).split(/\r?\n/);
+    const [userName = '', password = ''] = lines;
+    if (lines.length !== 2) {
+      const found = `not ${lines.length} lines`;
+      throw new ProbeFailure(
+        'configuration',
+        `${given.slice(1)}: the user name on one line, the password on the next, ${found}`,
+      );
+    }
+    return checked(userName, password, given.slice(1));
+  }
+  const [option] = named;
+  if (option === undefined) throw usage('no password: give --password-file, --password-env or --password-stdin');
+  const password = await (PASSWORD_SOURCES[option] as Source)(settings, sources);
+  const fromLines = option === 'password-file' || option === 'password-stdin';
+  return checked(given, fromLines ? withoutLastLineEnd(password) : password, `--${option}`);
+}
+
+/** Blanks belong to a password, wherever they stand; an editor's last line end does not. */
+const withoutLastLineEnd = (content: string): string => content.replace(/\r?\n$/, '');
+
+function checked(userName: string, password: string, from: string): Credential {
+  const refuse = (why: string): ProbeFailure => new ProbeFailure('configuration', `${from}: ${why}`);
+  if (userName === '') throw refuse('the user name is empty');
+  if (password === '') throw refuse('the password is empty');
+  if (/[\r\n]/.test(password)) throw refuse('the password is more than one line');
+  if (hasControl(userName)) throw refuse('the user name has a control character');
+  if (hasControl(password)) throw refuse('the password has a control character');
+  return { userName, password: new Secret(password) };
+}

@@ -1,0 +1,187 @@
+import type { Address } from '../dialogue/dialogue.ts';
+import { ProbeFailure } from '../dialogue/failure.ts';
+import type { LoginMethod } from '../pop3/login.ts';
+import type { ConnectionType } from '../pop3/visit.ts';
+import type { ProbePlan } from '../probe/probe.ts';
+import type { TlsTerms } from '../probe/world.ts';
+import type { Policy } from '../verdict/judge.ts';
+import { parseCredential } from './credential.ts';
+import type { Settings } from './settings.ts';
+import type { Sources } from './sources.ts';
+import { parseThresholds } from './thresholds.ts';
+
+/** One validated request: afterwards nothing about it is in doubt, and nothing has touched the network. */
+export interface Request {
+  readonly plan: ProbePlan;
+  readonly policy: Policy;
+  /** 0 to 3. */
+  readonly verbosity: number;
+}
+
+/** In what commands differ. */
+export interface Defaults {
+  readonly timeoutS: number;
+  readonly test: 'light' | 'full';
+}
+
+const usage = (message: string): ProbeFailure => new ProbeFailure('usage', message);
+
+/**
+ * Reads settings into a request.
+ *
+ * @throws ProbeFailure `usage` or `configuration`: one clause that names the option and what it takes
+ */
+export async function parseRequest(settings: Settings, defaults: Defaults, sources: Sources): Promise<Request> {
+  refuseContradictions(settings);
+  refuseFullTest(settings, defaults);
+  const timeoutMs = seconds(settings, 'timeout', defaults.timeoutS, 3600) * 1000;
+  const server = parseHost('--client-access-server', settings['client-access-server'], sources);
+  const { connectionType, port } = parseService(settings);
+  const family = settings.ipv4 ? 4 : settings.ipv6 ? 6 : 0;
+  const to = parseTarget(server, settings.address, family, sources);
+  const verbosity = Math.min(3, (settings.verbose as number | undefined) ?? 0);
+  const policy = {
+    warning: parseThresholds('--warning', (settings.warning as readonly string[] | undefined) ?? []),
+    critical: parseThresholds('--critical', (settings.critical as readonly string[] | undefined) ?? []),
+    certificateDefaults: settings['trust-any-ssl-certificate'] !== true,
+    remarks:
+      settings.password === undefined ? [] : ['a password on the command line is seen by everyone on this machine'],
+  };
+  const tls = parseTls(settings, server, sources);
+  const method = oneOf('--auth', settings.auth, LOGIN_METHODS, 'auto');
+  const login = { ...(await parseCredential(settings, sources)), method };
+  return {
+    plan: {
+      server: server.shown,
+      localSite: null,
+      visit: { to, port, connectionType, trustAnyCertificate: settings['trust-any-ssl-certificate'] === true, login },
+      link: { family, tls },
+      timeoutMs,
+      perConnectionTimeoutMs: seconds(settings, 'per-connection-timeout', 120, 120) * 1000,
+      trace: verbosity >= 3,
+    },
+    policy,
+    verbosity,
+  };
+}
+
+const LOGIN_METHODS: readonly LoginMethod[] = ['auto', 'user', 'plain'];
+const CONNECTION_TYPES: readonly ConnectionType[] = ['plaintext', 'tls', 'ssl'];
+
+/** Options that cannot both be meant. */
+function refuseContradictions(settings: Settings): void {
+  const pairs = [
+    ['ipv4', 'ipv6'],
+    ['light-mode', 'full-test'],
+    ['trust-any-ssl-certificate', 'ca-file'],
+  ] as const;
+  for (const [one, other] of pairs) {
+    if (settings[one] !== undefined && settings[other] !== undefined)
+      throw usage(`--${one} and --${other} contradict each other`);
+  }
+  const type = String(settings['connection-type'] ?? '').toLowerCase();
+  if (settings.ssl === true && type !== '' && type !== 'ssl')
+    throw usage(`-S and --connection-type ${type} contradict each other`);
+  if (type !== 'plaintext') return;
+  for (const option of ['ca-file', 'sni', 'client-certificate', 'client-key', 'trust-any-ssl-certificate']) {
+    if (settings[option] !== undefined) throw usage(`--${option} has no meaning with --connection-type plaintext`);
+  }
+}
+
+/** Until the full test exists nobody shall believe that it was run. */
+function refuseFullTest(settings: Settings, defaults: Defaults): void {
+  if (settings['full-test'] === true || (defaults.test === 'full' && settings['light-mode'] !== true)) {
+    throw usage('the full test (send, receive, delete) is not there yet: add --light-mode for the logon test');
+  }
+}
+
+/** Port and protection, each the other's default: 995 alone means ssl, ssl alone means 995, 0 the type's own port. */
+function parseService(settings: Settings): { readonly connectionType: ConnectionType; readonly port: number } {
+  const given =
+    settings['port-client-access-server'] === undefined
+      ? 0
+      : wholeNumber('--port-client-access-server', settings['port-client-access-server'], 0, 65535);
+  const usual = settings.ssl === true || given === 995 ? 'ssl' : 'tls';
+  const connectionType = oneOf('--connection-type', settings['connection-type'], CONNECTION_TYPES, usual);
+  return { connectionType, port: given !== 0 ? given : connectionType === 'ssl' ? 995 : 110 };
+}
+
+interface Host {
+  /** As the user wrote it. */
+  readonly shown: string;
+  /** In the form DNS and certificates have it (RFC 5890), or the address. */
+  readonly ascii: string;
+  readonly address: Address | null;
+}
+
+function parseHost(option: string, given: unknown, sources: Sources): Host {
+  if (typeof given !== 'string' || given === '')
+    throw usage(`no server: give ${option} HOST${option === '--client-access-server' ? ' (-H)' : ''}`);
+  const bare = /^\[(.*)\]$/.exec(given)?.[1] ?? given;
+  const family = sources.family(bare);
+  if (family === 4 || family === 6) return { shown: bare, ascii: bare, address: { address: bare, family } };
+  const isAscii = /^[\x21-\x7e]+$/.test(bare);
+  const ascii = isAscii ? bare : sources.ascii(bare);
+  const labels = ascii.replace(/\.$/, '').split('.');
+  const isName =
+    ascii.length <= 254 && labels.every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));
+  // All digits and dots is a mistyped address: getaddrinfo would read `10.1` as 10.0.0.1.
+  if (!isName || /^[0-9.]+$/.test(ascii)) {
+    const port = /^[^:]+:\d+$/.test(bare) ? '; the port goes with -p' : '';
+    throw usage(`${option} takes a host name or an IP address, not ${JSON.stringify(given)}${port}`);
+  }
+  return { shown: bare, ascii, address: null };
+}
+
+/** Where to connect: `--address`, else the server itself. */
+function parseTarget(server: Host, given: Settings[string], family: 0 | 4 | 6, sources: Sources): string | Address {
+  const host = given === undefined ? server : parseHost('--address', given, sources);
+  if (host.address === null) return host.ascii;
+  if (family !== 0 && host.address.family !== family) {
+    throw usage(`-${family} and the IPv${host.address.family} address ${host.ascii} contradict each other`);
+  }
+  return host.address;
+}
+
+function parseTls(settings: Settings, server: Host, sources: Sources): TlsTerms {
+  const sni = settings.sni === undefined ? server : parseHost('--sni', settings.sni, sources);
+  return {
+    identity: server.ascii.replace(/\.$/, ''),
+    sni: sni.address === null ? sni.ascii.replace(/\.$/, '') : null,
+    authorities:
+      settings['ca-file'] === undefined ? null : sources.certificates('--ca-file', settings['ca-file'] as string),
+    clientCertificate: parseClientCertificate(settings, sources),
+  };
+}
+
+function parseClientCertificate(settings: Settings, sources: Sources): TlsTerms['clientCertificate'] {
+  const { 'client-certificate': path, 'client-key': keyPath = path } = settings;
+  if (path === undefined && keyPath === undefined) return null;
+  if (path === undefined) throw usage('--client-key needs --client-certificate');
+  return {
+    certificate: sources.certificates('--client-certificate', path as string),
+    key: sources.privateKey('--client-key', keyPath as string),
+  };
+}
+
+/** Seconds above zero, fractions allowed; 0 means the documented maximum to the cmdlet, and no limit is no plugin's. */
+function seconds(settings: Settings, name: string, otherwise: number, most: number): number {
+  const given = settings[name];
+  if (given === undefined) return otherwise;
+  const value = /^\d{1,4}(\.\d{1,3})?$/.test(String(given)) ? Number(given) : Number.NaN;
+  if (value > 0 && value <= most) return value;
+  throw usage(`--${name} takes seconds above 0, up to ${most}, not ${JSON.stringify(given)}`);
+}
+
+function wholeNumber(option: string, given: unknown, least: number, most: number): number {
+  const value = /^\d{1,9}$/.test(String(given)) ? Number(given) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw usage(`${option} takes a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
+}
+
+function oneOf<T extends string>(option: string, given: unknown, choices: readonly T[], otherwise: T): T {
+  if (given === undefined) return otherwise;
+  const found = choices.find((choice) => choice === String(given).toLowerCase());
+  if (found === undefined) throw usage(`${option} takes ${choices.join(', ')}, not ${JSON.stringify(given)}`);
+  return found;
+}

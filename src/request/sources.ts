@@ -1,0 +1,16 @@
+/** What a request takes from the machine it is made on. Everything throws a ProbeFailure that names the option. */
+export interface Sources {
+  readonly file: (option: string, path: string, kind: FileKind) => string;
+  readonly environment: (name: string) => string | undefined;
+  readonly standardInput: () => Promise<string>;
+  /** The certificates of a PEM file, every one of them readable. */
+  readonly certificates: (option: string, path: string) => string;
+  readonly privateKey: (option: string, path: string) => string;
+  /** 4 or 6 for an IP address, else 0. */
+  readonly family: (text: string) => 0 | 4 | 6;
+  /** An international name in the form of DNS (RFC 5890), or '' where it has none. */
+  readonly ascii: (name: string) => string;
+}
+
+/** A secret file that everyone may read is refused; a public one may lie open. */
+export type FileKind = 'secret' | 'public';

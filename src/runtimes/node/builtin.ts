@@ -1,0 +1,13 @@
+/**
+ * Node's own modules, loaded when they are first needed: `tls` alone costs more than a whole plain logon, so what a
+ * run does not use it does not load. `process.getBuiltinModule` (Node 20.16, 22.3) works in a script of either kind.
+ */
+export const builtin = {
+  net: (): typeof import('node:net') => process.getBuiltinModule('net'),
+  tls: (): typeof import('node:tls') => process.getBuiltinModule('tls'),
+  dns: (): typeof import('node:dns') => process.getBuiltinModule('dns'),
+  fs: (): typeof import('node:fs') => process.getBuiltinModule('fs'),
+  childProcess: (): typeof import('node:child_process') => process.getBuiltinModule('child_process'),
+  url: (): typeof import('node:url') => process.getBuiltinModule('url'),
+  crypto: (): typeof import('node:crypto') => process.getBuiltinModule('crypto'),
+} as const;

@@ -1,0 +1,77 @@
+import type { Address } from '../../dialogue/dialogue.ts';
+import { ProbeFailure } from '../../dialogue/failure.ts';
+import { builtin } from './builtin.ts';
+import { failureOf } from './errors.ts';
+
+/** A lookup that can be given up. */
+export interface Lookup {
+  readonly done: Promise<readonly Address[]>;
+  readonly abandon: () => void;
+}
+
+/** Lookups under way in Node's own threads; the exit door asks, for Node waits for those threads to end. */
+let inThreads = 0;
+export const lookupsInThreads = (): number => inThreads;
+
+/**
+ * Looks a name up as every other program on this machine does: hosts file, search domains, every name service.
+ * That is getaddrinfo(3), which blocks a thread that nothing can interrupt, and Node does not exit before the thread
+ * does: with a dead resolver long after the deadline. A Node that can leave all the same (`process.execve`) calls it
+ * in its own threads; an older one asks getent(1), which can be killed. docs/decisions/0003 tells more.
+ */
+export function lookUp(name: string, family: 0 | 4 | 6): Lookup {
+  return typeof (process as { execve?: unknown }).execve === 'function'
+    ? byThread(name, family)
+    : byGetent(name, family);
+}
+
+function byThread(name: string, family: 0 | 4 | 6): Lookup {
+  const done = new Promise<readonly Address[]>((resolve, reject) => {
+    inThreads++;
+    builtin.dns().lookup(name, { all: true, family, verbatim: true }, (error, addresses) => {
+      inThreads--;
+      if (error !== null) reject(failureOf(error, `${name}: `));
+      else resolve(addresses.map(({ address }) => addressOf(address)));
+    });
+  });
+  return { done, abandon: () => undefined };
+}
+
+function byGetent(name: string, family: 0 | 4 | 6): Lookup {
+  const resolver = new (builtin.dns().Resolver)();
+  const child = builtin.childProcess().spawn('getent', ['ahosts', name], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const done = new Promise<readonly Address[]>((resolve, reject) => {
+    let listed = '';
+    child.stdout.on('data', (octets: Uint8Array) => {
+      listed += String(octets);
+    });
+    child.on('error', () => byThread(name, family).done.then(resolve, reject));
+    child.on('close', (code) => {
+      if (code === null || code < 0) return;
+      const found = addressesIn(listed).filter((each) => family === 0 || each.family === family);
+      if (found.length > 0) resolve(found);
+      // getent does not tell "no such name" from "no answer"; the resolver library does.
+      else resolver.resolve4(name, (error) => reject(failureOf(error ?? { code: 'ENODATA' }, `${name}: `)));
+    });
+  });
+  const abandon = (): void => {
+    child.kill('SIGKILL');
+    resolver.cancel();
+  };
+  return { done, abandon };
+}
+
+/** The addresses of `getent ahosts`, each once, in the order of getaddrinfo. */
+function addressesIn(listed: string): readonly Address[] {
+  const first = listed.split('\n').map((line) => line.split(/\s/, 1)[0] as string);
+  return Array.from(new Set(first))
+    .filter((address) => builtin.net().isIP(address) !== 0)
+    .map(addressOf);
+}
+
+/** @throws ProbeFailure for what is no address */
+export function addressOf(address: string): Address {
+  const family = builtin.net().isIP(address);
+  if (family !== 4 && family !== 6) throw new ProbeFailure('configuration', `${address} is no address`);
+  return { address, family };
+}

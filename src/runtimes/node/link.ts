@@ -1,0 +1,129 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Address, Connected, Secured } from '../../dialogue/dialogue.ts';
+import { ProbeFailure } from '../../dialogue/failure.ts';
+import type { Link, LinkTerms } from '../../probe/world.ts';
+import { type Connecting, connectToFirst } from './connect.ts';
+import { type Lookup, lookUp } from './dns.ts';
+import { failureOf } from './errors.ts';
+
+/** A link over Node's sockets. What arrives is handed out on demand: nothing is read behind the conversation's back. */
+export class NodeLink implements Link {
+  private readonly terms: LinkTerms;
+  private lookup: Lookup | null = null;
+  private connecting: Connecting | null = null;
+  private socket: Socket | null = null;
+  private closed = false;
+  private readonly arrived: Uint8Array[] = [];
+  private ended = false;
+  private failed: ProbeFailure | null = null;
+  /** Wakes the read under way. */
+  private wake: (() => void) | null = null;
+
+  constructor(terms: LinkTerms) {
+    this.terms = terms;
+  }
+
+  async resolve(name: string): Promise<readonly Address[]> {
+    this.lookup = lookUp(name, this.terms.family);
+    return await this.lookup.done;
+  }
+
+  async connect(to: readonly Address[], port: number): Promise<Connected> {
+    this.connecting = connectToFirst(to, port);
+    const { socket, connected } = await this.connecting.done;
+    if (this.closed) socket.destroy();
+    else this.adopt(socket);
+    return connected;
+  }
+
+  async secure(): Promise<Secured> {
+    const plain = this.socket as Socket;
+    if (this.arrived.length > 0) {
+      const octets = this.arrived.reduce((sum, { length }) => sum + length, 0);
+      throw new ProbeFailure('plaintext-after-stls', `the server sent ${octets} more octets in clear before TLS`, {
+        phase: 'stls',
+      });
+    }
+    // Loaded here, since a plain logon has no use for it.
+    const { startTls } = await import('./tls.ts');
+    const { socket, secured } = await startTls(plain, this.terms.tls, () => this.release(plain));
+    this.adopt(socket);
+    return secured;
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    for (;;) {
+      const octets = this.arrived.shift();
+      if (octets !== undefined) return octets;
+      if (this.failed !== null) throw this.failed;
+      if (this.ended) return null;
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+        this.socket?.resume();
+      });
+    }
+  }
+
+  async write(octets: Uint8Array): Promise<void> {
+    if (this.arrived.length > 0) throw new ProbeFailure('protocol-violation', 'the server spoke before it was asked');
+    await new Promise<void>((resolve, reject) => {
+      (this.socket as Socket).write(octets, (error) => {
+        if (error) reject(this.failed ?? failureOf(error));
+        else resolve();
+      });
+    });
+  }
+
+  close(): void {
+    this.closed = true;
+    this.lookup?.abandon();
+    this.connecting?.abandon();
+    this.socket?.destroy();
+  }
+
+  private adopt(socket: Socket | TLSSocket): void {
+    this.socket = socket;
+    const wake = (): void => {
+      this.wake?.();
+      this.wake = null;
+    };
+    socket.on('data', (octets: Uint8Array) => {
+      this.arrived.push(octets);
+      socket.pause();
+      wake();
+    });
+    socket.on('end', () => {
+      this.ended = true;
+      wake();
+    });
+    socket.on('error', (error: Error & { code?: string }) => {
+      this.failed = this.failed ?? lateFailure(error);
+      wake();
+    });
+    socket.on('close', () => {
+      this.ended = true;
+      wake();
+    });
+    socket.pause();
+  }
+
+  /** Takes our ears off a socket that TLS takes over. */
+  private release(socket: Socket): void {
+    socket.removeAllListeners('data');
+    socket.removeAllListeners('end');
+    socket.removeAllListeners('close');
+  }
+}
+
+/**
+ * An error on an open connection. TLS 1.3 lets a server refuse the client's certificate, or its absence, after the
+ * handshake seemed done (RFC 8446 §4.4.2.4): that is TLS's fault, whatever was being waited for.
+ */
+function lateFailure(error: Error & { code?: string }): ProbeFailure {
+  if (error.code?.startsWith('ERR_SSL_') !== true) return failureOf(error);
+  const wanted = error.code.includes('CERTIFICATE_REQUIRED')
+    ? 'the server demands a client certificate'
+    : 'TLS broke off';
+  return new ProbeFailure('tls-failed', `${wanted} (${error.code})`, { phase: 'tls' });
+}

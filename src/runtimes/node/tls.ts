@@ -1,0 +1,103 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { SecureContext, TLSSocket } from 'node:tls';
+import type { Secured } from '../../dialogue/dialogue.ts';
+import { ProbeFailure } from '../../dialogue/failure.ts';
+import type { TlsTerms } from '../../probe/world.ts';
+import { trustSystem } from './authorities.ts';
+import { builtin } from './builtin.ts';
+import { factsOf, faultsOf } from './certificate.ts';
+import { failureOf } from './errors.ts';
+
+/**
+ * Starts TLS as a client on a connected socket. A certificate at fault does not end the handshake: its facts belong
+ * in the result, and the dialogue decides before another octet is sent. NODE_TLS_REJECT_UNAUTHORIZED has no say.
+ *
+ * @param release called at the moment TLS takes the socket over
+ * @throws ProbeFailure `tls-failed`, `plaintext-after-stls`, `hung-up` …
+ */
+export async function startTls(
+  plain: Socket,
+  terms: TlsTerms,
+  release: () => void,
+): Promise<{ readonly socket: TLSSocket; readonly secured: Secured }> {
+  // An address is no server name (RFC 6066 §3); Node takes an empty one for "none".
+  const secureContext = contextFor(terms);
+  const hadSpoken = plain.bytesRead > 0;
+  release();
+  const socket = builtin.tls().connect({
+    socket: plain,
+    servername: terms.sni ?? '',
+    secureContext,
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('secureConnect', resolve);
+    socket.once('error', (error: Error & { code?: string }) => reject(handshakeFailure(error, hadSpoken)));
+    socket.once('close', () =>
+      reject(new ProbeFailure('hung-up', 'the server closed the connection in the TLS handshake')),
+    );
+  });
+  socket.removeAllListeners();
+  const leaf = socket.getPeerX509Certificate();
+  if (leaf === undefined) throw new ProbeFailure('tls-failed', 'the server shows no certificate');
+  return { socket, secured: securedBy(socket, leaf, terms.identity) };
+}
+
+function securedBy(socket: TLSSocket, leaf: X509Certificate, identity: string): Secured {
+  const faults = faultsOf(leaf, identity, verifyError(socket), new Date());
+  const facts = {
+    protocol: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher().standardName ?? socket.getCipher().name,
+    ...factsOf(leaf, new Date()),
+    authorized: faults.length === 0,
+  };
+  return { facts, faults };
+}
+
+/** What OpenSSL holds against the chain, `SELF_SIGNED_CERT_IN_CHAIN`; Node's types call it an Error, it is a text. */
+function verifyError(socket: TLSSocket): string | null {
+  if (socket.authorized) return null;
+  const problem = socket.authorizationError as unknown as string | Error | null;
+  return typeof problem === 'string' ? problem : ((problem as { code?: string } | null)?.code ?? String(problem));
+}
+
+function contextFor({ authorities, clientCertificate }: TlsTerms): SecureContext {
+  try {
+    const context = builtin.tls().createSecureContext({
+      minVersion: 'TLSv1.2', // RFC 8996
+      ...(authorities === null ? {} : { ca: authorities }),
+      ...(clientCertificate === null ? {} : { cert: clientCertificate.certificate, key: clientCertificate.key }),
+    });
+    if (authorities === null) trustSystem(context);
+    return context;
+  } catch (error) {
+    // What the border could not see: a key that does not fit its certificate.
+    throw new ProbeFailure('configuration', `TLS could not be set up: ${(error as Error).message}`);
+  }
+}
+
+/** The failure behind an error in the handshake. */
+function handshakeFailure(error: Error & { code?: string; reason?: string }, hadSpoken: boolean): ProbeFailure {
+  const code = error.code ?? '';
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
+    return hadSpoken
+      ? new ProbeFailure('plaintext-after-stls', 'the server went on in clear where TLS should begin', {
+          phase: 'stls',
+        })
+      : new ProbeFailure('tls-failed', 'the server does not speak TLS on this port');
+  }
+  const words = HANDSHAKE[code];
+  if (words !== undefined) return new ProbeFailure('tls-failed', `${words} (${code})`);
+  if (code.startsWith('ERR_')) return new ProbeFailure('tls-failed', `${error.reason ?? error.message} (${code})`);
+  return failureOf(error);
+}
+
+const HANDSHAKE: Readonly<Record<string, string>> = {
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'the server has no TLS 1.2 or later',
+  ERR_SSL_UNSUPPORTED_PROTOCOL: 'the server has no TLS 1.2 or later',
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'the server shares no cipher with us, or wants a client certificate',
+  ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'the server does not know the name it was asked for',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'the server demands a client certificate',
+};

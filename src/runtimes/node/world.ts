@@ -1,0 +1,18 @@
+import type { World } from '../../probe/world.ts';
+import { builtin } from './builtin.ts';
+import { hash } from './hashing.ts';
+import { NodeLink } from './link.ts';
+
+/** The ports of the probe on Node. */
+export const nodeWorld: World = {
+  dial: (terms) => new NodeLink(terms),
+  timer(delayMs, ring) {
+    const timer = setTimeout(ring, delayMs);
+    return () => clearTimeout(timer);
+  },
+  now: () => performance.now(),
+  date: () => new Date(),
+  hash,
+  random: (length) => builtin.crypto().randomBytes(length),
+  send: null,
+};
