@@ -1,0 +1,243 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Dialogue, Secured } from '../../src/dialogue/dialogue.ts';
+import { ProbeFailure, type Reason } from '../../src/dialogue/failure.ts';
+import { maskFor, Secret } from '../../src/dialogue/secret.ts';
+import type { LoginMethod } from '../../src/pop3/login.ts';
+import * as mailbox from '../../src/pop3/mailbox.ts';
+import type { ConnectionType, Errand, VisitPlan } from '../../src/pop3/visit.ts';
+import { visit } from '../../src/pop3/visit.ts';
+import { type Account, drive } from '../../src/probe/drive.ts';
+import type { Stop } from '../../src/probe/world.ts';
+import { type Cut, ScriptedLink, type Step } from './scripted-link.ts';
+import { scriptedWorld } from './scripted-world.ts';
+
+/**
+ * A conversation with a server as a text file. Lines:
+ *
+ *   # a remark
+ *   plan: tls, user=alice, password=secret, auth=plain, trust, certificate=certificate-expired, errand=retr 1
+ *   (resolve) (connect) (secure) (close) (reset) (silence)
+ *   C: what the client says, without its line end
+ *   S: what the server says, CRLF added; \x1b, \0, \r and \n are escapes
+ *   S~ the same with LF alone;  S- the same with no line end;  S* 1000 text  repeated
+ *   result: success, messages=3, octets=120     or     result: failed in login: login-refused
+ *   warned: timed-out in quit
+ *   found: JSON of what the errand brought back
+ *   shows: text that the failure's message or the server's words hold
+ */
+export interface Transcript {
+  readonly name: string;
+  readonly plan: VisitPlan;
+  readonly errand: Errand<unknown>;
+  readonly steps: readonly Step[];
+  readonly secured: Secured;
+  readonly expected: {
+    readonly result: string;
+    readonly warned: readonly string[];
+    readonly found: string | null;
+    readonly shows: readonly string[];
+  };
+}
+
+const FOLDER = new URL('../transcripts/', import.meta.url);
+
+export const transcripts = (): readonly Transcript[] =>
+  readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.pop3'))
+    .sort()
+    .map((file) => parseTranscript(file.slice(0, -'.pop3'.length), readFileSync(new URL(file, FOLDER), 'utf8')));
+
+export function parseTranscript(name: string, content: string): Transcript {
+  const steps: Step[] = [];
+  const settings = new Map<string, string>();
+  const expected: { result: string; warned: string[]; found: string | null; shows: string[] } = {
+    result: '',
+    warned: [],
+    found: null,
+    shows: [],
+  };
+  for (const [at, line] of content.split('\n').entries()) {
+    const parts = /^(?:(plan|result|warned|found|shows|C|S):|(S[~*-])|(\())(?: ?)(.*)$/.exec(line);
+    const [, keyword, special, bracket, rest = ''] = parts ?? [];
+    if (parts === null && !/^(#.*|\s*)$/.test(line))
+      throw new Error(`${name} line ${at + 1} is no line of a transcript`);
+    if (keyword === 'plan') for (const part of rest.split(', ')) settings.set(...pair(part));
+    if (keyword === 'result') expected.result = rest;
+    if (keyword === 'warned') expected.warned.push(rest);
+    if (keyword === 'found') expected.found = rest;
+    if (keyword === 'shows') expected.shows.push(rest);
+    if (keyword === 'C') steps.push({ does: 'hears', line: unescaped(rest) });
+    if (keyword === 'S') say(steps, `${unescaped(rest)}\r\n`);
+    if (special === 'S~') say(steps, `${unescaped(rest)}\n`);
+    if (special === 'S-') say(steps, unescaped(rest));
+    if (special === 'S*') {
+      const [, times, text] = /^(\d+) (.*)$/.exec(rest) as RegExpExecArray;
+      say(steps, unescaped(text as string).repeat(Number(times)));
+    }
+    if (bracket === '(') steps.push(happening(rest.replace(')', ''), name));
+  }
+  return {
+    name,
+    plan: planOf(settings),
+    errand: errandOf(settings.get('errand') ?? 'stat'),
+    steps,
+    secured: securedOf(settings.get('certificate')),
+    expected,
+  };
+}
+
+const pair = (part: string): [string, string] => {
+  const at = part.indexOf('=');
+  return at < 0 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)];
+};
+
+/** What the server says between two of the client's lines arrives together. */
+function say(steps: Step[], text: string): void {
+  const octets = Buffer.from(text, 'latin1');
+  const last = steps[steps.length - 1];
+  if (last?.does === 'says') steps[steps.length - 1] = { does: 'says', octets: Buffer.concat([last.octets, octets]) };
+  else steps.push({ does: 'says', octets });
+}
+
+const HAPPENINGS: Readonly<Record<string, Step>> = {
+  resolve: { does: 'resolves' },
+  connect: { does: 'connects' },
+  secure: { does: 'secures' },
+  close: { does: 'closes' },
+  reset: { does: 'resets' },
+  silence: { does: 'keeps silent' },
+};
+
+function happening(what: string, name: string): Step {
+  const known = HAPPENINGS[what];
+  if (known !== undefined) return known;
+  const [word, reason] = what.split(' ');
+  if (word !== 'fails') throw new Error(`${name}: nothing called (${what})`);
+  return { does: 'fails', failure: new ProbeFailure(reason as Reason, 'as the script has it') };
+}
+
+const unescaped = (text: string): string =>
+  Buffer.from(text, 'utf8')
+    .toString('latin1')
+    .replace(/\\(x[0-9a-f]{2}|[0rn\\])/g, (_, code: string) =>
+      code.startsWith('x')
+        ? String.fromCharCode(Number.parseInt(code.slice(1), 16))
+        : ({ '0': '\0', r: '\r', n: '\n', '\\': '\\' }[code] as string),
+    );
+
+function planOf(settings: ReadonlyMap<string, string>): VisitPlan {
+  const type = (['plaintext', 'tls', 'ssl'] as const).find((each) => settings.has(each)) as ConnectionType;
+  return {
+    to: settings.has('name') ? 'mail.example.com' : { address: '192.0.2.1', family: 4 },
+    port: type === 'ssl' ? 995 : 110,
+    connectionType: type,
+    trustAnyCertificate: settings.has('trust'),
+    login: {
+      method: (settings.get('auth') ?? 'auto') as LoginMethod,
+      userName: settings.get('user') ?? 'alice',
+      password: new Secret(settings.get('password') ?? 'correct horse'),
+    },
+  };
+}
+
+const text = (lines: readonly Uint8Array[] | null): readonly string[] | null =>
+  lines === null ? null : lines.map((line) => Buffer.from(line).toString('latin1'));
+
+function* collected<T>(listing: (each: (entry: T) => void) => Dialogue<unknown>): Dialogue<readonly T[]> {
+  const entries: T[] = [];
+  yield* listing((entry) => void entries.push(entry));
+  return entries;
+}
+
+const LIMIT = 10_000;
+
+/** What `errand=` may name: a command with its arguments. */
+function errandOf(errand: string): Errand<unknown> {
+  const [command = '', first = '0', second = '0'] = errand.split(' ');
+  const message = Number(first);
+  const errands: Readonly<Record<string, Errand<unknown>>> = {
+    stat: (wire) => wire.during('mailbox', mailbox.stat(wire)),
+    noop: (wire) => wire.during('mailbox', mailbox.noop(wire)),
+    rset: (wire) => wire.during('mailbox', mailbox.rset(wire)),
+    list: (wire) =>
+      wire.during(
+        'mailbox',
+        collected((each) => mailbox.list(wire, each)),
+      ),
+    uidl: (wire) =>
+      wire.during(
+        'mailbox',
+        collected((each) => mailbox.uidl(wire, each)),
+      ),
+    'list-one': (wire) => wire.during('mailbox', mailbox.listOne(wire, message)),
+    'uidl-one': (wire) => wire.during('mailbox', mailbox.uidlOne(wire, message)),
+    *top(wire) {
+      return text(yield* wire.during('retrieve', mailbox.top(wire, message, Number(second), LIMIT)));
+    },
+    *retr(wire) {
+      return text(yield* wire.during('retrieve', mailbox.retr(wire, message, LIMIT)));
+    },
+    *dele(wire) {
+      return (yield* wire.during('delete', mailbox.dele(wire, message))).ok;
+    },
+  };
+  return errands[command] as Errand<unknown>;
+}
+
+function securedOf(fault: string | undefined): Secured {
+  const facts = {
+    protocol: 'TLSv1.3',
+    cipher: 'TLS_AES_256_GCM_SHA384',
+    subject: 'CN=mail.example.com',
+    issuer: 'CN=Example CA',
+    names: ['mail.example.com'],
+    validFrom: '2026-01-01T00:00:00.000Z',
+    validTo: '2026-04-01T00:00:00.000Z',
+    daysLeft: 74,
+    lifetimeDays: 90,
+    authorized: fault === undefined,
+  };
+  return { facts, faults: fault === undefined ? [] : [new ProbeFailure(fault as Reason, 'as the script has it')] };
+}
+
+export interface Played {
+  readonly account: Account<unknown>;
+  readonly link: ScriptedLink;
+  readonly pendingTimers: number;
+}
+
+/**
+ * Plays a transcript under the real driver, cut as told.
+ *
+ * @param stopAt the want at which a signal arrives, from 1; 0 for none
+ */
+export async function play(transcript: Transcript, cut: Cut, stopAt = 0): Promise<Played> {
+  const world = scriptedWorld();
+  const link = new ScriptedLink(transcript.steps, cut, transcript.secured);
+  const stop: Stop = (end) => {
+    link.onWant = (want) => {
+      if (want === stopAt) end(new ProbeFailure('interrupted', 'ended by SIGTERM'));
+    };
+    return () => undefined;
+  };
+  const account = await drive(visit(transcript.plan, transcript.errand), link, {
+    world,
+    deadline: world.now() + 10_000,
+    allowedMs: 10_000,
+    mask: maskFor([transcript.plan.login.password]),
+    trace: true,
+    stop,
+  });
+  return { account, link, pendingTimers: world.pending() };
+}
+
+/** What became of it, in the words of a transcript's `result:`. */
+export function outcomeOf({ outcome, notes }: Account<unknown>): string {
+  if ('failure' in outcome) return `failed in ${outcome.failure.phase}: ${outcome.failure.reason}`;
+  const size = notes.find((note) => note.learnt === 'mailbox');
+  return size === undefined ? 'success' : `success, messages=${size.messages}, octets=${size.octets}`;
+}
+
+/** The warnings, in the words of `warned:`. */
+export const warningsOf = ({ notes }: Account<unknown>): readonly string[] =>
+  notes.flatMap((note) => (note.learnt === 'fault' ? [`${note.fault.reason} in ${note.fault.phase}`] : []));

@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+
+/** unit: parts and transcripts. dist: the built files as processes. real: servers and platforms that are installed. */
+export default defineConfig({
+  test: {
+    passWithNoTests: false,
+    projects: [
+      { test: { name: 'unit', include: ['test/*.test.ts', 'test/sandbox/*.test.ts'], testTimeout: 30_000 } },
+      { test: { name: 'dist', include: ['test/dist/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'real',
+          include: ['test/real/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
