@@ -15,7 +15,10 @@ export function parseArguments(argv: readonly string[]): Settings {
     boolean: named('flag'),
     count: named('count'),
     narg: Object.fromEntries(named('text', 'list').map((name) => [name, 1])),
-    alias: Object.fromEntries(OPTIONS.map(({ name, short }) => [name, short === undefined ? [] : [short]])),
+    // Only where there is one: the parser compares every alias with every other.
+    alias: Object.fromEntries(
+      OPTIONS.filter(({ short }) => short !== undefined).map(({ name, short }) => [name, [short as string]]),
+    ),
     configuration: {
       'boolean-negation': false,
       'camel-case-expansion': false,

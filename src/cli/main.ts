@@ -3,7 +3,7 @@ import { ProbeFailure } from '../dialogue/failure.ts';
 import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
 import type { Report, Reporter } from '../reporters/reporter.ts';
-import { type Defaults, parseRequest } from '../request/request.ts';
+import { type Defaults, parseRequest, parseTimeout } from '../request/request.ts';
 import { run } from '../run/run.ts';
 import { leave } from '../runtimes/node/leave.ts';
 import { nodeWorld } from '../runtimes/node/world.ts';
@@ -27,6 +27,8 @@ export async function main(command: Command): Promise<never> {
   const exit = ({ stdout, exitCode }: Report): never => leave(stdout, exitCode);
   const refused = (problem: unknown): Report =>
     command.reporter(refuse(tell(problem)), { verbosity: 0, conversation: [] });
+  // Platforms take what a plugin writes to stderr for its output; Node writes its warnings there.
+  process.removeAllListeners('warning');
   // Node would end with 1, and that reads as WARNING.
   process.on('uncaughtException', (problem) => exit(refused(problem)));
   process.on('unhandledRejection', (problem) => exit(refused(problem)));
@@ -49,8 +51,10 @@ async function carryOut(command: Command, end: (failure: ProbeFailure) => void):
   }
   if (settings.version === true)
     return { stdout: `${command.name} v${VERSION} (pop-connectivity ${VERSION})\n`, exitCode: NO_VERDICT };
-  const request = await within(command.timeoutS * 1000, parseRequest(settings, command, nodeSources));
-  const { verdict, conversation } = await run(request, nodeWorld, stop);
+  const began = nodeWorld.now();
+  const timeoutMs = parseTimeout(settings, command);
+  const request = await within(timeoutMs, parseRequest(settings, command, nodeSources));
+  const { verdict, conversation } = await run(request, nodeWorld, stop, began + timeoutMs);
   return command.reporter(verdict, { verbosity: request.verbosity, conversation });
 }
 

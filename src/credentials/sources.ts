@@ -1,5 +1,6 @@
 import { ProbeFailure } from '../dialogue/failure.ts';
 import type { FileKind, Sources } from '../request/sources.ts';
+import { familyOf } from '../runtimes/node/address.ts';
 import { certificatesIn } from '../runtimes/node/authorities.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
 
@@ -13,7 +14,7 @@ export const nodeSources: Sources = {
   standardInput: readStandardInput,
   certificates: readCertificates,
   privateKey: readPrivateKey,
-  family: (text) => builtin.net().isIP(text) as 0 | 4 | 6,
+  family: familyOf,
   ascii: (name) => builtin.url().domainToASCII(name),
 };
 

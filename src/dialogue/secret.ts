@@ -42,7 +42,9 @@ export function maskFor(secrets: readonly Secret[]): Mask {
   if (known.length === 0) return (shown) => shown;
   // Longest first, so that a secret that contains another is covered whole.
   known.sort((a, b) => b.length - a.length);
-  const holds = (run: string): boolean => known.some((secret) => encodes(run, secret));
+  // Six bits a digit: a shorter run cannot hold it.
+  const holds = (run: string): boolean =>
+    known.some((secret) => run.length * 6 >= secret.length * 8 - 6 && encodes(run, secret));
   return (shown) => {
     let masked = shown.replace(/[A-Za-z0-9+/]{4,}={0,2}/g, (run) => (holds(run) ? STARS : run));
     for (const secret of known) {

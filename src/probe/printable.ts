@@ -28,7 +28,8 @@ const UNSAFE: readonly (readonly [number, number])[] = [
   [0xfff0, 0xfffb],
 ];
 
-const isSafe = (point: number): boolean => !UNSAFE.some(([first, last]) => point >= first && point <= last);
+const isSafe = (point: number): boolean =>
+  (point >= 0x20 && point < 0x7f) || !UNSAFE.some(([first, last]) => point >= first && point <= last);
 
 const escaped = (point: number): string =>
   point < 0x100 ? `\\x${point.toString(16).padStart(2, '0')}` : `\\u{${point.toString(16)}}`;

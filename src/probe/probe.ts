@@ -28,16 +28,19 @@ export interface Probed {
   readonly conversation: readonly Spoken[];
 }
 
-/** The LightMode test: a logon, and a look at the mailbox, for `+OK` to a password is no proof that it opens. */
-export async function probe(plan: ProbePlan, world: World, stop: Stop | null): Promise<Probed> {
+/**
+ * The LightMode test: a logon, and a look at the mailbox, for `+OK` to a password is no proof that it opens.
+ *
+ * @param deadline when the run has to have ended, on the clock of `world.now`; a connection has its slice of that
+ */
+export async function probe(plan: ProbePlan, world: World, stop: Stop | null, deadline: number): Promise<Probed> {
   const startTime = world.date().toISOString();
   const began = world.now();
-  const allowedMs = Math.min(plan.timeoutMs, plan.perConnectionTimeoutMs);
   const mask = maskFor([plan.visit.login.password]);
   const account = await drive(visit(plan.visit, lookIn), world.dial(plan.link), {
     world,
-    deadline: began + allowedMs,
-    allowedMs,
+    deadline: Math.min(deadline, began + plan.perConnectionTimeoutMs),
+    allowedMs: Math.min(plan.timeoutMs, plan.perConnectionTimeoutMs),
     mask,
     trace: plan.trace,
     stop,

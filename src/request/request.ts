@@ -34,7 +34,7 @@ const usage = (message: string): ProbeFailure => new ProbeFailure('usage', messa
 export async function parseRequest(settings: Settings, defaults: Defaults, sources: Sources): Promise<Request> {
   refuseContradictions(settings);
   refuseFullTest(settings, defaults);
-  const timeoutMs = seconds(settings, 'timeout', defaults.timeoutS, 3600) * 1000;
+  const timeoutMs = parseTimeout(settings, defaults);
   const server = parseHost('--client-access-server', settings['client-access-server'], sources);
   const { connectionType, port } = parseService(settings);
   const family = settings.ipv4 ? 4 : settings.ipv6 ? 6 : 0;
@@ -64,6 +64,10 @@ export async function parseRequest(settings: Settings, defaults: Defaults, sourc
     verbosity,
   };
 }
+
+/** How long the whole run may take, known before anything that may have to be waited for. */
+export const parseTimeout = (settings: Settings, { timeoutS }: Defaults): number =>
+  seconds(settings, 'timeout', timeoutS, 3600) * 1000;
 
 const LOGIN_METHODS: readonly LoginMethod[] = ['auto', 'user', 'plain'];
 const CONNECTION_TYPES: readonly ConnectionType[] = ['plaintext', 'tls', 'ssl'];

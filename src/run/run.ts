@@ -9,8 +9,12 @@ export interface Ran {
   readonly conversation: readonly Spoken[];
 }
 
-/** Carries a request out: what the command line and the exporter both call. */
-export async function run(request: Request, world: World, stop: Stop): Promise<Ran> {
-  const { result, conversation } = await probe(request.plan, world, stop);
+/**
+ * Carries a request out: what the command line and the exporter both call.
+ *
+ * @param deadline when it has to have ended, on the clock of `world.now`
+ */
+export async function run(request: Request, world: World, stop: Stop, deadline: number): Promise<Ran> {
+  const { result, conversation } = await probe(request.plan, world, stop, deadline);
   return { verdict: judge(result, request.policy), conversation };
 }

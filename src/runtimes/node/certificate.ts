@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TlsFacts } from '../../dialogue/dialogue.ts';
 import { ProbeFailure } from '../../dialogue/failure.ts';
-import { builtin } from './builtin.ts';
+import { familyOf } from './address.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -106,7 +106,7 @@ function untrustedBecause(code: string, leaf: X509Certificate): readonly [ProbeF
 
 /** RFC 9525 §6: subject alternative names alone, no common name; a wildcard is the whole of the left-most label. */
 function isFor(leaf: X509Certificate, identity: string): boolean {
-  if (builtin.net().isIP(identity) !== 0) return leaf.checkIP(identity) !== undefined;
+  if (familyOf(identity) !== 0) return leaf.checkIP(identity) !== undefined;
   const options = { subject: 'never', partialWildcards: false, multiLabelWildcards: false } as const;
   return leaf.checkHost(identity, options) !== undefined;
 }

@@ -1,5 +1,5 @@
 import type { Address } from '../../dialogue/dialogue.ts';
-import { ProbeFailure } from '../../dialogue/failure.ts';
+import { parseAddress } from './address.ts';
 import { builtin } from './builtin.ts';
 import { failureOf } from './errors.ts';
 
@@ -31,7 +31,7 @@ function byThread(name: string, family: 0 | 4 | 6): Lookup {
     builtin.dns().lookup(name, { all: true, family, verbatim: true }, (error, addresses) => {
       inThreads--;
       if (error !== null) reject(failureOf(error, `${name}: `));
-      else resolve(addresses.map(({ address }) => addressOf(address)));
+      else resolve(addresses.map(({ address }) => parseAddress(address)).filter(isAddress));
     });
   });
   return { done, abandon: () => undefined };
@@ -64,14 +64,7 @@ function byGetent(name: string, family: 0 | 4 | 6): Lookup {
 /** The addresses of `getent ahosts`, each once, in the order of getaddrinfo. */
 function addressesIn(listed: string): readonly Address[] {
   const first = listed.split('\n').map((line) => line.split(/\s/, 1)[0] as string);
-  return Array.from(new Set(first))
-    .filter((address) => builtin.net().isIP(address) !== 0)
-    .map(addressOf);
+  return Array.from(new Set(first)).map(parseAddress).filter(isAddress);
 }
 
-/** @throws ProbeFailure for what is no address */
-export function addressOf(address: string): Address {
-  const family = builtin.net().isIP(address);
-  if (family !== 4 && family !== 6) throw new ProbeFailure('configuration', `${address} is no address`);
-  return { address, family };
-}
+const isAddress = (address: Address | null): address is Address => address !== null;

@@ -13,8 +13,6 @@ export function leave(stdout: string, exitCode: number): never {
   const { execve } = process as { execve?: (file: string, argv: readonly string[], env: object) => never };
   if (lookupsInThreads() > 0 && execve !== undefined) {
     try {
-      process.removeAllListeners('warning'); // it is an experimental call, and stderr has to stay empty
-      Object.assign(process, { noProcessWarnings: true });
       execve('/bin/sh', ['sh', '-c', `exit ${exitCode}`], {});
     } catch {
       // No shell here: the slow way out.

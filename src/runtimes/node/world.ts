@@ -10,7 +10,8 @@ export const nodeWorld: World = {
     const timer = setTimeout(ring, delayMs);
     return () => clearTimeout(timer);
   },
-  now: () => performance.now(),
+  // Not performance.now(): loading it costs as much as the logon it times.
+  now: () => Number(process.hrtime.bigint()) / 1e6,
   date: () => new Date(),
   hash,
   random: (length) => builtin.crypto().randomBytes(length),

@@ -1,0 +1,52 @@
+# pop-connectivity. `make` alone lists what there is; CONTRIBUTING.md tells when to use which.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+BIN := node_modules/.bin
+SOURCES := $(shell find src plugins tools -type f) package-lock.json LICENSE
+COMMANDS := dist/check_pop3 dist/pop3_sandbox
+
+help: ## list what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+install: node_modules/.installed ## install what the build and the tests need (npm)
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build: $(COMMANDS) ## build the commands into dist/
+
+# One run builds them all.
+$(COMMANDS) &: node_modules/.installed $(SOURCES)
+	node tools/build.mjs
+
+demo: build ## see a real logon test against the embedded sandbox server
+	@node tools/demo.mjs
+
+check: build lint types dead-code ## format, lint, types, dead code, unit and dist tests
+	$(BIN)/vitest run --project unit --project dist
+
+lint: node_modules/.installed ## format, lint and import rules
+	$(BIN)/biome ci --error-on-warnings
+
+types: node_modules/.installed ## types: everything, then the inner ring without Node
+	$(BIN)/tsc -p tsconfig.json
+	$(BIN)/tsc -p tsconfig.core.json
+
+dead-code: node_modules/.installed ## code and dependencies nobody uses
+	$(BIN)/knip
+
+test: build lint types dead-code ## check, and the real servers and platforms installed here
+	node tools/test.mjs
+
+bench: build ## measure the commands beside other tools, as ratios
+	node test/bench/bench.mjs
+
+format: node_modules/.installed ## rewrite files in the project's format
+	$(BIN)/biome check --write
+
+clean: ## remove what was built
+	rm -rf .cache coverage $(COMMANDS)
+
+.PHONY: help install build demo check lint types dead-code test bench format clean

@@ -1,0 +1,58 @@
+/**
+ * `make demo`: starts the sandbox server, runs check_pop3 against it as an administrator would, shows each command
+ * with its real output and exit code, and stops the server. Fails where an exit code is not what it should be.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const folder = mkdtempSync(join(tmpdir(), 'pop-connectivity-demo-'));
+// The sandbox ends when our end of its standard input closes, however we end.
+const sandbox = spawn('dist/pop3_sandbox', ['--json', '--until-stdin-closes', '--directory', folder], {
+  stdio: ['pipe', 'pipe', 'inherit'],
+});
+
+try {
+  const [line] = await once(createInterface({ input: sandbox.stdout }), 'line');
+  const { pop3Port, pop3sPort, user, caFile, passwordFile } = JSON.parse(line);
+  const wrong = join(folder, 'wrong-password');
+  writeFileSync(wrong, 'not the password\n', { mode: 0o600 });
+
+  console.log(`A mail server with one mailbox, ${user}, runs on 127.0.0.1: POP3 with STLS on port ${pop3Port},`);
+  console.log(`POP3 over TLS on port ${pop3sPort}. Its throw-away authority is in ${caFile}.`);
+
+  const server = ['-H', 'localhost', '-I', '127.0.0.1'];
+  const rest = ['--ca-file', caFile, '--light-mode'];
+  /** @type {readonly [string, string[], number][]} */
+  const runs = [
+    ['The logon over STLS', ['-p', pop3Port, '-u', user, '--password-file', passwordFile], 0],
+    ['The logon over implicit TLS', ['-S', '-p', pop3sPort, '-u', user, '--password-file', passwordFile], 0],
+    ['A wrong password', ['-p', pop3Port, '-u', user, '--password-file', wrong], 2],
+  ];
+  const surprises = runs.filter(
+    ([title, changes, expected]) => show(title, [...server, ...changes, ...rest].map(String)) !== expected,
+  );
+  process.exitCode = surprises.length === 0 ? 0 : 1;
+  console.log(
+    `\n${surprises.length === 0 ? 'All three as expected.' : `Not as expected: ${surprises.map(([title]) => title).join(', ')}.`}`,
+  );
+} finally {
+  sandbox.stdin.end();
+  await once(sandbox, 'exit');
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/**
+ * @param {string} title
+ * @param {string[]} argv
+ * @returns {number | null} the exit code
+ */
+function show(title, argv) {
+  console.log(`\n${title}:\n$ dist/check_pop3 ${argv.join(' ')}`);
+  const { status, stdout, stderr } = spawnSync('dist/check_pop3', argv, { encoding: 'utf8' });
+  console.log(`${stdout}${stderr}exit code ${status}`);
+  return status;
+}
