@@ -46,7 +46,10 @@ bench: build ## measure the commands beside other tools, as ratios
 format: node_modules/.installed ## rewrite files in the project's format
 	$(BIN)/biome check --write
 
+nodes: node_modules/.installed ## fetch the versions of Node.js the commands are to run on (npm, 800 MB)
+	node tools/nodes.mjs
+
 clean: ## remove what was built
 	rm -rf .cache coverage $(COMMANDS)
 
-.PHONY: help install build demo check lint types dead-code test bench format clean
+.PHONY: help install build demo check lint types dead-code test bench format nodes clean

@@ -1,7 +1,7 @@
 import type { Address } from '../../dialogue/dialogue.ts';
+import { ProbeFailure } from '../../dialogue/failure.ts';
 import { parseAddress } from './address.ts';
 import { builtin } from './builtin.ts';
-import { failureOf } from './errors.ts';
 
 /** A lookup that can be given up. */
 export interface Lookup {
@@ -30,7 +30,7 @@ function byThread(name: string, family: 0 | 4 | 6): Lookup {
     inThreads++;
     builtin.dns().lookup(name, { all: true, family, verbatim: true }, (error, addresses) => {
       inThreads--;
-      if (error !== null) reject(failureOf(error, `${name}: `));
+      if (error !== null) reject(lookupFailure(name, error.code));
       else resolve(addresses.map(({ address }) => parseAddress(address)).filter(isAddress));
     });
   });
@@ -51,7 +51,7 @@ function byGetent(name: string, family: 0 | 4 | 6): Lookup {
       const found = addressesIn(listed).filter((each) => family === 0 || each.family === family);
       if (found.length > 0) resolve(found);
       // getent does not tell "no such name" from "no answer"; the resolver library does.
-      else resolver.resolve4(name, (error) => reject(failureOf(error ?? { code: 'ENODATA' }, `${name}: `)));
+      else resolver.resolve4(name, (error) => reject(lookupFailure(name, error?.code ?? 'ENODATA')));
     });
   });
   const abandon = (): void => {
@@ -59,6 +59,16 @@ function byGetent(name: string, family: 0 | 4 | 6): Lookup {
     resolver.cancel();
   };
   return { done, abandon };
+}
+
+/** Codes of getaddrinfo and of the resolver library: the name is known not to exist, or to have no address. */
+const NOT_FOUND: readonly string[] = ['ENOTFOUND', 'ENODATA'];
+
+/** Whatever else went wrong, the resolver did not say: nothing is known about the mail server. */
+function lookupFailure(name: string, code = ''): ProbeFailure {
+  return NOT_FOUND.includes(code)
+    ? new ProbeFailure('dns-not-found', `${name}: the name has no address (${code})`)
+    : new ProbeFailure('dns-unavailable', `${name}: the resolver gave no answer (${code})`);
 }
 
 /** The addresses of `getent ahosts`, each once, in the order of getaddrinfo. */

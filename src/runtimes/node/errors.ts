@@ -1,6 +1,6 @@
 import { ProbeFailure, type Reason } from '../../dialogue/failure.ts';
 
-/** What an error of Node's sockets and resolver stands for. */
+/** What an error of Node's sockets stands for. */
 const MEANING: Readonly<Record<string, readonly [Reason, string]>> = {
   ECONNREFUSED: ['connection-refused', 'the connection was refused'],
   ECONNRESET: ['hung-up', 'the connection was reset'],
@@ -12,15 +12,6 @@ const MEANING: Readonly<Record<string, readonly [Reason, string]>> = {
   EHOSTDOWN: ['unreachable', 'the host is down'],
   ENETDOWN: ['unreachable', 'the network is down'],
   EPROTO: ['protocol-violation', 'a protocol error'],
-  // getaddrinfo(3): the name is known not to exist, or has no address.
-  ENOTFOUND: ['dns-not-found', 'the name has no address'],
-  ENODATA: ['dns-not-found', 'the name has no address'],
-  // The resolver did not say: nothing is known about the mail server.
-  EAI_AGAIN: ['dns-unavailable', 'the resolver gave no answer'],
-  ETIMEOUT: ['dns-unavailable', 'the resolver gave no answer'],
-  ESERVFAIL: ['dns-unavailable', 'the resolver failed'],
-  EREFUSED: ['dns-unavailable', 'the resolver refused'],
-  EAI_FAIL: ['dns-unavailable', 'the resolver failed'],
   // Faults of this machine.
   EACCES: ['local-resources', 'this machine does not permit it'],
   EPERM: ['local-resources', 'this machine does not permit it'],
