@@ -10,14 +10,17 @@ import { OPTIONS, type Option } from './options.ts';
  * @throws ProbeFailure `usage`. What an unknown argument holds is not repeated: it may be a password gone astray.
  */
 export function parseArguments(argv: readonly string[]): Settings {
+  // Only what may be meant: the parser weighs every option it knows against every argument.
+  const options = OPTIONS.filter((option) => argv.some((argument) => mayName(argument, option)));
+  const named = (...kinds: readonly Option['kind'][]): string[] =>
+    options.filter(({ kind }) => kinds.includes(kind)).map(({ name }) => name);
   const { argv: parsed, error } = parser.detailed([...argv], {
     string: named('text', 'list'),
     boolean: named('flag'),
     count: named('count'),
     narg: Object.fromEntries(named('text', 'list').map((name) => [name, 1])),
-    // Only where there is one: the parser compares every alias with every other.
     alias: Object.fromEntries(
-      OPTIONS.filter(({ short }) => short !== undefined).map(({ name, short }) => [name, [short as string]]),
+      options.filter(({ short }) => short !== undefined).map(({ name, short }) => [name, [short as string]]),
     ),
     configuration: {
       'boolean-negation': false,
@@ -36,17 +39,19 @@ export function parseArguments(argv: readonly string[]): Settings {
   });
   refuseForeign(argv, parsed._.map(String), (parsed['--'] ?? []).length);
   const settings = Object.fromEntries(
-    OPTIONS.filter(({ name }) => parsed[name] !== undefined).map((option) => [
-      option.name,
-      settingOf(option, parsed[option.name]),
-    ]),
+    options
+      .filter(({ name }) => parsed[name] !== undefined)
+      .map((option) => [option.name, settingOf(option, parsed[option.name])]),
   );
   if (error !== null) throw new ProbeFailure('usage', missingValue(argv));
   return settings;
 }
 
-const named = (...kinds: readonly Option['kind'][]): string[] =>
-  OPTIONS.filter(({ kind }) => kinds.includes(kind)).map(({ name }) => name);
+/** Whether an argument may be an option, or a cluster of short ones that holds it. */
+const mayName = (argument: string, { name, short }: Option): boolean =>
+  argument.startsWith('--')
+    ? argument.startsWith(name, 2)
+    : argument.startsWith('-') && short !== undefined && argument.includes(short);
 
 /** The value as `Settings` has it. Of an option that may stand once the last one counts, as in the plugin world. */
 function settingOf({ name, kind, value }: Option, parsed: unknown): Settings[string] {

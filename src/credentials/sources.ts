@@ -1,7 +1,7 @@
 import { ProbeFailure } from '../dialogue/failure.ts';
 import type { FileKind, Sources } from '../request/sources.ts';
 import { familyOf } from '../runtimes/node/address.ts';
-import { certificatesIn } from '../runtimes/node/authorities.ts';
+import { certificatesIn, isWhole } from '../runtimes/node/authorities.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
 
 /** Longer than any password, key or bundle of certificates. */
@@ -72,12 +72,9 @@ function readCertificates(option: string, path: string): string {
   const pem = readFile(option, path, 'public');
   const each = certificatesIn(pem);
   if (each.length === 0) throw new ProbeFailure('configuration', `${option} ${path}: no certificate in PEM`);
-  try {
-    const { X509Certificate } = builtin.crypto();
-    return each.map((certificate) => new X509Certificate(certificate).toString()).join('');
-  } catch {
+  if (!each.every(isWhole))
     throw new ProbeFailure('configuration', `${option} ${path}: a certificate that cannot be read`);
-  }
+  return each.join('\n');
 }
 
 function readPrivateKey(option: string, path: string): string {

@@ -89,7 +89,7 @@ export function describeValue({ name, value }: Pick<Metric, 'name' | 'value'>): 
   if (name === 'octets') return `${value} octets`;
   if (name === 'certificate') {
     return value < 0
-      ? `certificate expired ${-value} days ago`
+      ? `certificate expired ${-value} ${value === -1 ? 'day' : 'days'} ago`
       : `certificate expires in ${value} ${value === 1 ? 'day' : 'days'}`;
   }
   return `${name === 'time' ? 'logon' : name.slice('time_'.length)} ${duration(value)}`;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -232,11 +232,14 @@ async function furnish(
     await writeFile(join(folder, name), text, { mode: 0o600 });
     return join(folder, name);
   };
+  // As an administrator installs it: below dist/ it would be compiled as a module, for our package.json says so.
+  const checkPop3 = join(folder, 'check_pop3');
+  await copyFile(join(here, '..', '..', 'dist', 'check_pop3'), checkPop3).catch(() => undefined);
   return {
     ...programs,
     dovecot,
     here,
-    checkPop3: join(here, '..', '..', 'dist', 'check_pop3'),
+    checkPop3,
     emptyScript: await write('empty.js', ''),
     passwordFile: await write('password', `${PASSWORD}\n`),
     curlConfig: await write('curlrc', `user = "${USER}:${PASSWORD}"\n`),
