@@ -5,7 +5,10 @@ import { type Line, line } from './line.ts';
 import { accept, type Reply } from './reply.ts';
 import type { LineSink, Wire } from './wire.ts';
 
-/** The commands of the TRANSACTION state (RFC 1939 §5 and §7), one function each. */
+/**
+ * The commands of the TRANSACTION state (RFC 1939 §5 and §7), one function each. STAT, LIST, NOOP and RSET know no
+ * `-ERR` there; a server that gives one without a code cannot open the mailbox, and only its log tells why.
+ */
 
 /** How much a mailbox holds. */
 export interface MailboxSize {
@@ -32,7 +35,7 @@ export type Each<T> = (entry: T) => void;
 const LONGEST_LISTING = 256 * 1024 * 1024;
 
 export function* stat(wire: Wire): Dialogue<MailboxSize> {
-  const reply = accept(yield* wire.ask(line`STAT`), 'protocol-violation');
+  const reply = accept(yield* wire.ask(line`STAT`), 'server-permanent');
   const [messages, octets] = numbers(reply.text, reply.said, 'STAT', 2);
   const size = { messages: messages as number, octets: octets as number };
   yield { want: 'note', phase: 'mailbox', note: { learnt: 'mailbox', ...size } };
@@ -40,7 +43,7 @@ export function* stat(wire: Wire): Dialogue<MailboxSize> {
 }
 
 export function* noop(wire: Wire): Dialogue<void> {
-  accept(yield* wire.ask(line`NOOP`), 'protocol-violation');
+  accept(yield* wire.ask(line`NOOP`), 'server-permanent');
 }
 
 /** The size of one message, or null where there is none of that number. */
@@ -50,7 +53,7 @@ export function* listOne(wire: Wire, message: number): Dialogue<Listed | null> {
 }
 
 export function* list(wire: Wire, each: Each<Listed>): Dialogue<void> {
-  accept(yield* wire.ask(line`LIST`), 'protocol-violation');
+  accept(yield* wire.ask(line`LIST`), 'server-permanent');
   yield* wire.body(LONGEST_LISTING, parsing(parseListed, each));
 }
 
@@ -88,7 +91,7 @@ export function* dele(wire: Wire, message: number): Dialogue<Reply> {
 }
 
 export function* rset(wire: Wire): Dialogue<void> {
-  accept(yield* wire.ask(line`RSET`), 'protocol-violation');
+  accept(yield* wire.ask(line`RSET`), 'server-permanent');
 }
 
 function* fetch(wire: Wire, command: Line, limit: number): Dialogue<Uint8Array[] | null> {

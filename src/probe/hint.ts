@@ -1,10 +1,15 @@
+import type { Phase } from '../dialogue/dialogue.ts';
 import type { Reason } from '../dialogue/failure.ts';
+import type { ConnectionType } from '../pop3/visit.ts';
 
 /** What a hint may speak of. */
 export interface Subject {
   readonly server: string;
   readonly port: number;
   readonly userName: string;
+  readonly connectionType: ConnectionType;
+  /** The phase to blame. */
+  readonly phase: Phase | null;
 }
 
 type Hint = string | ((subject: Subject) => string);
@@ -14,7 +19,12 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   'dns-not-found': ({ server }) => `check the spelling of ${server} and its A and AAAA records`,
   'connection-refused': ({ port }) => `check that the POP3 service runs and listens on port ${port}`,
   unreachable: 'check routing and firewalls between here and the server',
-  'timed-out': 'check the load of the server and firewalls on the way; --timeout gives it longer',
+  'timed-out': ({ phase, connectionType }) => {
+    if (phase === 'connect') return 'check that the server is up, and firewalls on the way';
+    if (phase === 'greeting' && connectionType !== 'ssl')
+      return 'check the load of the server; a port that begins with TLS needs -S';
+    return 'check the load of the server; --timeout gives it longer';
+  },
   'hung-up': "look in the server's log for why it closed; connection limits are the usual cause",
   'not-pop3': ({ port }) => `check that port ${port} is the POP3 port, and ssl or tls the right --connection-type`,
   'protocol-violation': 'the server, or something between, breaks POP3; -vvv shows the conversation',
@@ -32,7 +42,7 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   'login-refused': ({ userName }) => `check the user name and password of ${userName}`,
   'mechanism-not-offered': 'choose by --auth what the server offers, or enable it there',
   'server-not-authenticated': 'the server could not prove that it knows the password: suspect an impostor',
-  'server-permanent': 'the server says this needs a human: look in its log',
+  'server-permanent': "look in the server's log: it refuses, and not for the password",
   'server-temporary': 'the server says it will pass: look in its log if it does not',
   'mailbox-full': 'raise the quota of the mailbox, or empty it',
   'send-refused': 'check the recipient and who may send through this server',

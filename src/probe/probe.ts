@@ -89,7 +89,13 @@ export function problemOf(failure: ProbeFailure, plan: ProbePlan, mask: Mask): P
     phase: failure.phase,
     reason: failure.reason,
     message: [printable(failure.message, LONGEST_MESSAGE), said].filter((clause) => clause !== '').join(', '),
-    hint: hintFor(failure.reason, { server, port: to.port, userName: to.login.userName }),
+    hint: hintFor(failure.reason, {
+      server,
+      port: to.port,
+      userName: to.login.userName,
+      connectionType: to.connectionType,
+      phase: failure.phase,
+    }),
   };
 }
 

@@ -45,6 +45,12 @@ export async function createAuthority(name: string): Promise<Authority> {
   return armAuthority({ name, keys, chain: '', certificate: certificate.toString('pem') });
 }
 
+/** A server's certificate that vouches for itself, as appliances are delivered with. */
+export async function selfSign(names: readonly string[]): Promise<Identity> {
+  const keys = await generateKeys('ec');
+  return issueLeaf({ name: names[0] ?? 'nameless', keys, certificate: '', chain: '' }, { names }, keys);
+}
+
 type KeyType = 'ec' | 'rsa2048' | 'rsa1024';
 type Keys = webcrypto.CryptoKeyPair;
 
@@ -101,9 +107,9 @@ async function createIntermediate(signer: Signer, name: string): Promise<Authori
   return armAuthority({ name, keys, certificate, chain: `${certificate}\n${signer.chain}` });
 }
 
-async function issueLeaf(signer: Signer, leaf: Leaf): Promise<Identity> {
+async function issueLeaf(signer: Signer, leaf: Leaf, own?: Keys): Promise<Identity> {
   const keyType = leaf.keyType ?? 'ec';
-  const keys = await generateKeys(keyType);
+  const keys = own ?? (await generateKeys(keyType));
   const names = leaf.names.map((value) => ({ type: isIP(value) === 0 ? x509.DNS : x509.IP, value }));
   const encipher = keyType === 'ec' ? 0 : x509.KeyUsageFlags.keyEncipherment; // RSA key exchange: RFC 5280 §4.2.1.3
   const certificate = await x509.X509CertificateGenerator.create({
