@@ -6,7 +6,7 @@ export default defineConfig({
     passWithNoTests: false,
     projects: [
       { test: { name: 'unit', include: ['test/*.test.ts', 'test/sandbox/*.test.ts'], testTimeout: 30_000 } },
-      { test: { name: 'dist', include: ['test/dist/*.test.ts'], testTimeout: 30_000 } },
+      { test: { name: 'dist', include: ['test/dist/*.test.ts', 'test/faults/*.test.ts'], testTimeout: 30_000 } },
       {
         test: {
           name: 'real',

@@ -39,7 +39,8 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   'certificate-untrusted': 'give its authority by --ca-file, or have the server send the intermediate certificates',
   'certificate-revoked': 'replace the certificate',
   'certificate-weak': 'replace the certificate by one with RSA 2048 or better and SHA-256',
-  'login-refused': ({ userName }) => `check the user name and password of ${userName}`,
+  'login-refused': ({ userName, connectionType }) =>
+    `check the user name and password of ${userName}${connectionType === 'plaintext' ? '; the server may want TLS first' : ''}`,
   'mechanism-not-offered': 'choose by --auth what the server offers, or enable it there',
   'server-not-authenticated': 'the server could not prove that it knows the password: suspect an impostor',
   'server-permanent': "look in the server's log: it refuses, and not for the password",
