@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     passWithNoTests: false,
+    // By default one worker less than there are cores: on two that is one after the other.
+    maxWorkers: 2,
     projects: [
       { test: { name: 'unit', include: ['test/*.test.ts', 'test/sandbox/*.test.ts'], testTimeout: 30_000 } },
       { test: { name: 'dist', include: ['test/dist/*.test.ts', 'test/faults/*.test.ts'], testTimeout: 30_000 } },

@@ -70,14 +70,20 @@ describe('whatever a server says', () => {
     const seen = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(anyPlan, async ({ connectionType, method, cut, ending, said }) => {
+        let clock = 0;
         const link = talker(said, cut, ending);
         const account = await drive(
           visit(planOf(connectionType, method), (wire) => wire.during('mailbox', stat(wire))),
           link,
           {
-            world: { now: () => 0, timer: () => () => undefined, hash: () => Promise.reject(new Error('unused')) },
-            deadline: 1,
-            allowedMs: 1,
+            // Time passes with every want, so that no server can keep this test for ever.
+            world: {
+              now: () => clock++,
+              timer: () => () => undefined,
+              hash: () => Promise.reject(new Error('unused')),
+            },
+            deadline: 10_000,
+            allowedMs: 10_000,
             mask: maskFor([new Secret('correct horse')]),
             trace: true,
             stop: null,

@@ -24,7 +24,8 @@ const SECTIONS = rest.map((section) => {
 test('the list of reasons was read', () => {
   expect(REASONS.length).toBeGreaterThan(40);
   expect(new Set(REASONS).size).toBe(REASONS.length);
-  for (const reason of REASONS) expect(hintFor(reason, { server: 'h', port: 110, userName: 'u' })).not.toBe('');
+  for (const reason of REASONS)
+    expect(hintFor(reason, { server: 'h', port: 110, userName: 'u', connectionType: 'tls', phase: null })).not.toBe('');
 });
 
 test('every reason has one section, in the order of the list, and there is no other', () => {

@@ -9,6 +9,7 @@ import { leave } from '../runtimes/node/leave.ts';
 import { nodeWorld } from '../runtimes/node/world.ts';
 import { refuse } from '../verdict/judge.ts';
 import { parseArguments } from './arguments.ts';
+import { helpFor } from './help.ts';
 import { stopOnSignals } from './signals.ts';
 import { VERSION } from './version.ts';
 
@@ -46,7 +47,6 @@ async function carryOut(command: Command, end: (failure: ProbeFailure) => void):
   const stop = stopOnSignals(end);
   const settings = parseArguments(process.argv.slice(2));
   if (settings.help === true) {
-    const { helpFor } = await import('./help.ts');
     return { stdout: await helpFor(command), exitCode: NO_VERDICT };
   }
   if (settings.version === true)

@@ -1,7 +1,7 @@
 import { ProbeFailure } from '../dialogue/failure.ts';
 import type { FileKind, Sources } from '../request/sources.ts';
 import { familyOf } from '../runtimes/node/address.ts';
-import { certificatesIn, isWhole } from '../runtimes/node/authorities.ts';
+import { certificatesIn } from '../runtimes/node/authorities.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
 
 /** Longer than any password, key or bundle of certificates. */
@@ -10,7 +10,7 @@ const LONGEST_FILE = 4 * 1024 * 1024;
 /** What a request takes from the machine it is made on, with Node. */
 export const nodeSources: Sources = {
   file: readFile,
-  environment: (name) => process.env[name],
+  environment: (name) => (Object.hasOwn(process.env, name) ? process.env[name] : undefined),
   standardInput: readStandardInput,
   certificates: readCertificates,
   privateKey: readPrivateKey,
@@ -33,10 +33,12 @@ function readFile(option: string, path: string, kind: FileKind): string {
     if ((mode & fs.constants.S_IFMT) !== fs.constants.S_IFREG) throw refuse('not a regular file');
     if (kind === 'secret' && (mode & fs.constants.S_IROTH) !== 0) throw refuse('everyone may read it (chmod o-r)');
     if (size > LONGEST_FILE) throw refuse(`over ${LONGEST_FILE} octets`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(fs.readFileSync(file));
+    const octets = fs.readFileSync(file);
+    if (!builtin.buffer().isUtf8(octets)) throw refuse('not UTF-8');
+    return textOf(octets);
   } catch (error) {
     if (error instanceof ProbeFailure) throw error;
-    throw refuse(error instanceof TypeError ? 'not UTF-8' : (error as Error).message);
+    throw refuse((error as Error).message);
   } finally {
     fs.closeSync(file);
   }
@@ -51,6 +53,9 @@ const OPEN_ERRORS: Readonly<Record<string, string>> = {
   ENXIO: 'not a regular file',
 };
 
+/** Some editors put a byte order mark before UTF-8; it belongs to no password. */
+const textOf = (octets: Buffer): string => octets.toString('utf8').replace(/^\ufeff/, '');
+
 async function readStandardInput(): Promise<string> {
   const octets: Uint8Array[] = [];
   let size = 0;
@@ -60,11 +65,9 @@ async function readStandardInput(): Promise<string> {
     if (size > LONGEST_FILE)
       throw new ProbeFailure('configuration', `standard input holds over ${LONGEST_FILE} octets`);
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(octets));
-  } catch {
-    throw new ProbeFailure('configuration', 'standard input is not UTF-8');
-  }
+  const whole = Buffer.concat(octets);
+  if (!builtin.buffer().isUtf8(whole)) throw new ProbeFailure('configuration', 'standard input is not UTF-8');
+  return textOf(whole);
 }
 
 /** OpenSSL would pass over what it cannot read in silence, and nobody would know why nothing is trusted. */
@@ -72,9 +75,12 @@ function readCertificates(option: string, path: string): string {
   const pem = readFile(option, path, 'public');
   const each = certificatesIn(pem);
   if (each.length === 0) throw new ProbeFailure('configuration', `${option} ${path}: no certificate in PEM`);
-  if (!each.every(isWhole))
+  try {
+    const { X509Certificate } = builtin.crypto();
+    return each.map((certificate) => new X509Certificate(certificate).toString()).join('');
+  } catch {
     throw new ProbeFailure('configuration', `${option} ${path}: a certificate that cannot be read`);
-  return each.join('\n');
+  }
 }
 
 function readPrivateKey(option: string, path: string): string {

@@ -79,4 +79,4 @@ function zeroed(digit: string, rest: number): string {
   return digits[digits.indexOf(digit) & (rest === 2 ? 0b110000 : 0b111100)] as string;
 }
 
-const latin1 = (secret: string): string => String.fromCharCode(...utf8(secret));
+const latin1 = (secret: string): string => Array.from(utf8(secret), (octet) => String.fromCharCode(octet)).join('');

@@ -52,7 +52,7 @@ function performance(verdict: Verdict): string {
 
 function perfdata({ name, value, unit, warning, critical, least }: Metric): string {
   const thresholds = [warning?.text ?? '', critical?.text ?? '', least === null ? '' : String(least)];
-  return `${name}=${fixed(value, unit)}${unit};${thresholds.join(';')}`;
+  return `${name}=${fixed(value, unit)}${unit};${thresholds.join(';')}`.replace(/;+$/, '');
 }
 
 /** Never an exponent: some platforms read `1e-7` as 1 and 7. */

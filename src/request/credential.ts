@@ -44,24 +44,30 @@ export async function parseCredential(settings: Settings, sources: Sources): Pro
         `${given.slice(1)}: the user name on one line, the password on the next, ${found}`,
       );
     }
-    return checked(userName, password, given.slice(1));
+    return checked({ userName, password }, given.slice(1), given.slice(1));
   }
   const [option] = named;
   if (option === undefined) throw usage('no password: give --password-file, --password-env or --password-stdin');
   const password = await (PASSWORD_SOURCES[option] as Source)(settings, sources);
   const fromLines = option === 'password-file' || option === 'password-stdin';
-  return checked(given, fromLines ? withoutLastLineEnd(password) : password, `--${option}`);
+  return checked(
+    { userName: given, password: fromLines ? withoutLastLineEnd(password) : password },
+    '--mailbox-credential',
+    `--${option}`,
+  );
 }
 
 /** Blanks belong to a password, wherever they stand; an editor's last line end does not. */
 const withoutLastLineEnd = (content: string): string => content.replace(/\r?\n$/, '');
 
-function checked(userName: string, password: string, from: string): Credential {
-  const refuse = (why: string): ProbeFailure => new ProbeFailure('configuration', `${from}: ${why}`);
-  if (userName === '') throw refuse('the user name is empty');
-  if (password === '') throw refuse('the password is empty');
-  if (/[\r\n]/.test(password)) throw refuse('the password is more than one line');
-  if (hasControl(userName)) throw refuse('the user name has a control character');
-  if (hasControl(password)) throw refuse('the password has a control character');
+/** @param userFrom, passwordFrom what a refusal names */
+function checked(given: { userName: string; password: string }, userFrom: string, passwordFrom: string): Credential {
+  const { userName, password } = given;
+  const refuse = (from: string, why: string): ProbeFailure => new ProbeFailure('configuration', `${from}: ${why}`);
+  if (userName === '') throw refuse(userFrom, 'the user name is empty');
+  if (hasControl(userName)) throw refuse(userFrom, 'the user name has a control character');
+  if (password === '') throw refuse(passwordFrom, 'the password is empty');
+  if (/[\r\n]/.test(password)) throw refuse(passwordFrom, 'the password is more than one line');
+  if (hasControl(password)) throw refuse(passwordFrom, 'the password has a control character');
   return { userName, password: new Secret(password) };
 }

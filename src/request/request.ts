@@ -1,5 +1,6 @@
 import type { Address } from '../dialogue/dialogue.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
+import { hasControl } from '../pop3/line.ts';
 import type { LoginMethod } from '../pop3/login.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
 import type { ProbePlan } from '../probe/probe.ts';
@@ -124,8 +125,9 @@ function parseHost(option: string, given: unknown, sources: Sources): Host {
   const bare = /^\[(.*)\]$/.exec(given)?.[1] ?? given;
   const family = sources.family(bare);
   if (family === 4 || family === 6) return { shown: bare, ascii: bare, address: { address: bare, family } };
-  const isAscii = /^[\x21-\x7e]+$/.test(bare);
-  const ascii = isAscii ? bare : sources.ascii(bare);
+  // Only an international name is converted, and only a name: the conversion would drop or cut what else there is.
+  const isForeign = /^[^\s/?#@\\%:]+$/.test(bare) && !hasControl(bare) && !/^[\x21-\x7e]+$/.test(bare);
+  const ascii = isForeign ? sources.ascii(bare) : bare;
   const labels = ascii.replace(/\.$/, '').split('.');
   const isName =
     ascii.length <= 254 && labels.every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));

@@ -2,7 +2,7 @@ import type { Phase } from '../dialogue/dialogue.ts';
 import type { Reason } from '../dialogue/failure.ts';
 import type { ProbeResult, Problem } from '../probe/result.ts';
 import { certificateDefaults, describeValue, type Metric, measure, type Thresholds } from './metric.ts';
-import { alerts, describeRange } from './range.ts';
+import { alerts, describeAlert } from './range.ts';
 import { type State, stateOfFailure, worst } from './severity.ts';
 
 /** A verdict is a tree: the state of each node is the worst of its parts. */
@@ -44,10 +44,14 @@ export function judge(result: ProbeResult, policy: Policy): TestVerdict {
       critical: policy.critical.get(measured.name) ?? usual.critical,
     };
   });
+  const failure =
+    result.error === null ? null : leaf(stateOfFailure(result.error.reason, result.error.phase), result.error);
+  // How long it took not to measure anything is no measure of the mail server.
+  const measured = failure?.state === 'unknown' ? [] : metrics;
   const parts = [
-    ...(result.error === null ? [] : [leaf(stateOfFailure(result.error.reason, result.error.phase), result.error)]),
+    ...(failure === null ? [] : [failure]),
     ...result.warnings.map((warning) => leaf('warning', warning)),
-    ...metrics.map(judgeMetric).filter((part): part is Verdict => part !== null),
+    ...measured.map(judgeMetric).filter((part): part is Verdict => part !== null),
     ...policy.remarks.map((text): Verdict => ({ state: 'ok', text, parts: [] })),
   ];
   return { state: worst(parts.map(({ state }) => state)), text: result.casServer, parts, result, metrics };
@@ -66,7 +70,7 @@ function judgeMetric(metric: Metric): Verdict | null {
   for (const state of ['critical', 'warning'] as const) {
     const range = metric[state];
     if (range !== null && alerts(range, metric.value)) {
-      return { state, text: `${describeValue(metric)} (${state} ${describeRange(range)})`, parts: [] };
+      return { state, text: `${describeValue(metric)} (${state} ${describeAlert(range, metric.value)})`, parts: [] };
     }
   }
   return null;

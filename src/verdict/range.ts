@@ -34,14 +34,9 @@ export function alerts(range: Range, value: number): boolean {
   return inside === range.alertInside;
 }
 
-/** What a range objects to, for people: `above 5`, `below 21`, `outside 10 to 20`. */
-export function describeRange({ start, end, alertInside }: Range): string {
-  if (alertInside) {
-    if (end === Number.POSITIVE_INFINITY) return `at ${start} or above`;
-    if (start === Number.NEGATIVE_INFINITY) return `at ${end} or below`;
-    return `from ${start} to ${end}`;
-  }
-  if (end === Number.POSITIVE_INFINITY) return `below ${start}`;
-  if (start === Number.NEGATIVE_INFINITY || start === 0) return `above ${end}`;
-  return `outside ${start} to ${end}`;
+/** What a range has against a value, for people: `above 5`, `below 21`, `from 10 to 20`. */
+export function describeAlert({ start, end, alertInside }: Range, value: number): string {
+  if (!alertInside) return value < start ? `below ${start}` : `above ${end}`;
+  if (start === Number.NEGATIVE_INFINITY) return end === Number.POSITIVE_INFINITY ? 'always' : `at ${end} or below`;
+  return end === Number.POSITIVE_INFINITY ? `at ${start} or above` : `from ${start} to ${end}`;
 }

@@ -37,40 +37,5 @@ export function certificatesIn(pem: string): readonly string[] {
   return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
-/**
- * Whether a PEM certificate is whole: base 64 of one ASN.1 SEQUENCE that holds a SEQUENCE, a SEQUENCE and a BIT STRING
- * and nothing else (RFC 5280 §4.1). What they hold is left to OpenSSL; loading `crypto` to ask it beforehand costs as
- * much as a handshake.
- */
-export function isWhole(certificate: string): boolean {
-  const der = Buffer.from(body(certificate), 'base64');
-  const whole = elementAt(der, 0);
-  if (whole === null || whole.tag !== SEQUENCE || whole.end !== der.length) return false;
-  let at = whole.start;
-  for (const tag of [SEQUENCE, SEQUENCE, BIT_STRING]) {
-    const part = elementAt(der, at);
-    if (part === null || part.tag !== tag || part.end > der.length) return false;
-    at = part.end;
-  }
-  return at === der.length;
-}
-
-const SEQUENCE = 0x30;
-const BIT_STRING = 0x03;
-
-/** An element of ASN.1's distinguished encoding: tag, length in one octet or more, content (X.690 §8.1). */
-function elementAt(
-  der: Buffer,
-  at: number,
-): { readonly tag: number; readonly start: number; readonly end: number } | null {
-  const tag = der[at];
-  const short = der[at + 1];
-  if (tag === undefined || short === undefined) return null;
-  if (short < 0x80) return { tag, start: at + 2, end: at + 2 + short };
-  const octets = short & 0x7f;
-  if (octets === 0 || octets > 4 || at + 2 + octets > der.length) return null;
-  return { tag, start: at + 2 + octets, end: at + 2 + octets + der.readUIntBE(at + 2, octets) };
-}
-
 /** A certificate without its armour and line breaks, which differ from file to file. */
 const body = (certificate: string): string => certificate.replace(/-----[^-]*-----|\s/g, '');

@@ -8,6 +8,8 @@ export const builtin = {
   dns: (): typeof import('node:dns') => process.getBuiltinModule('dns'),
   fs: (): typeof import('node:fs') => process.getBuiltinModule('fs'),
   childProcess: (): typeof import('node:child_process') => process.getBuiltinModule('child_process'),
+  util: (): typeof import('node:util') => process.getBuiltinModule('util'),
+  buffer: (): typeof import('node:buffer') => process.getBuiltinModule('buffer'),
   url: (): typeof import('node:url') => process.getBuiltinModule('url'),
   crypto: (): typeof import('node:crypto') => process.getBuiltinModule('crypto'),
 } as const;

@@ -6,6 +6,7 @@ import type { Link, LinkTerms } from '../../probe/world.ts';
 import { type Connecting, connectToFirst } from './connect.ts';
 import { type Lookup, lookUp } from './dns.ts';
 import { failureOf } from './errors.ts';
+import { startTls } from './tls.ts';
 
 /** A link over Node's sockets. What arrives is handed out on demand: nothing is read behind the conversation's back. */
 export class NodeLink implements Link {
@@ -45,8 +46,6 @@ export class NodeLink implements Link {
         phase: 'stls',
       });
     }
-    // Loaded here, since a plain logon has no use for it.
-    const { startTls } = await import('./tls.ts');
     const { socket, secured } = await startTls(plain, this.terms.tls, () => this.release(plain));
     this.adopt(socket);
     return secured;
