@@ -156,6 +156,37 @@ describe('how much is told', () => {
   });
 });
 
+describe('--extra-opts', () => {
+  test.each<[readonly string[], readonly string[]]>([
+    [['--extra-opts'], ['']],
+    [['--extra-opts='], ['']],
+    [['--extra-opts=farm'], ['farm']],
+    [['--extra-opts=@/etc/pop3.ini'], ['@/etc/pop3.ini']],
+    [['--extra-opts=farm@-'], ['farm@-']],
+    [['--extra-opts=a=b@c=d'], ['a=b@c=d']],
+    [
+      ['--extra-opts', '--extra-opts=b'],
+      ['', 'b'],
+    ],
+  ])('%j: what it takes is joined to it', (argv, given) => {
+    expect(read(...argv)).toEqual({ 'extra-opts': given });
+    expect(read(...argv, '-H', 'mail')).toEqual({ 'extra-opts': given, 'client-access-server': 'mail' });
+    expect(read('-S', ...argv, '-v')).toEqual({ 'extra-opts': given, ssl: true, verbose: 1 });
+  });
+
+  test('swallows nothing, and says what it wants', () => {
+    const message = refusal('-S', '--extra-opts', 'hunter2');
+    expect(message).toContain('argument 3 is not taken by --extra-opts');
+    expect(message).toContain('--extra-opts=[SECTION][@FILE]');
+    expect(message).not.toContain('hunter2');
+  });
+
+  test('is no value, and counts only before two dashes', () => {
+    expect(refusal('-u', '--extra-opts')).toContain('--mailbox-credential takes');
+    expect(refusal('--', '--extra-opts')).toContain('argument 2');
+  });
+});
+
 describe('what we do not know', () => {
   test.each([
     ['--passwrod', ['--passwrod=hunter2']],

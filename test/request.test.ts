@@ -19,7 +19,9 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 /** A machine with these files and variables; addresses and names are read as Node reads them. */
-function sources(more: { files?: Record<string, string>; environment?: Record<string, string>; stdin?: string } = {}) {
+function sources(
+  more: { files?: Record<string, string>; environment?: Record<string, string>; stdin?: string; typed?: string } = {},
+) {
   const files = { ...FILES, ...more.files };
   const asked: string[] = [];
   const file = (option: string, path: string): string => {
@@ -33,6 +35,11 @@ function sources(more: { files?: Record<string, string>; environment?: Record<st
     file: (option, path, kind) => file(option, `${path}${kind === 'secret' ? '' : ' (public)'}`),
     environment: (name) => more.environment?.[name],
     standardInput: async () => more.stdin ?? '',
+    exists: (path) => Object.hasOwn(files, path),
+    askOnTerminal: async (prompt) => {
+      asked.push(prompt);
+      return more.typed ?? null;
+    },
     certificates: file,
     privateKey: file,
     family: nodeSources.family,
@@ -78,7 +85,13 @@ describe('the least that has to be said', () => {
     expect(plan.visit.login.password.reveal()).toBe(PASSWORD);
     expect(plan.link).toEqual({
       family: 0,
-      tls: { identity: 'mail.example.com', sni: 'mail.example.com', authorities: null, clientCertificate: null },
+      tls: {
+        identity: 'mail.example.com',
+        sni: 'mail.example.com',
+        authorities: null,
+        clientCertificate: null,
+        pins: [],
+      },
     });
     expect(plan.timeoutMs).toBe(50_000);
     expect(plan.perConnectionTimeoutMs).toBe(120_000);
@@ -398,18 +411,29 @@ describe('the password', () => {
     ['beyond ASCII', 'pässwörd 密码 📧', 'pässwörd 密码 📧'],
     ['that begins with an at', '@home', '@home'],
   ];
+  const SYSTEMD = { CREDENTIALS_DIRECTORY: '/run/credentials/probe.service' };
+  const CREDENTIAL = '/run/credentials/probe.service/pop3-password';
+  const BLAMED: Readonly<Record<string, RegExp>> = {
+    '@FILE': /^given: /,
+    ini: /^--extra-opts password: /,
+    terminal: /^terminal: /,
+    systemd: /^\/run\/credentials\/probe\.service\/pop3-password: /,
+  };
   const by = (source: string, content: string): [Settings, Sources] => {
     const none = { 'password-file': undefined };
     if (source === 'file') return [{ 'password-file': 'given' }, sources({ files: { given: content } })];
     if (source === 'stdin') return [{ ...none, 'password-stdin': true }, sources({ stdin: content })];
     if (source === 'env') return [{ ...none, 'password-env': 'GIVEN' }, sources({ environment: { GIVEN: content } })];
     if (source === 'option') return [{ ...none, password: content }, sources()];
+    if (source === 'ini') return [{ ...none, 'extra-opts password': content }, sources()];
+    if (source === 'terminal') return [none, sources({ typed: content })];
+    if (source === 'systemd') return [none, sources({ files: { [CREDENTIAL]: content }, environment: SYSTEMD })];
     return [{ ...none, 'mailbox-credential': '@given' }, sources({ files: { given: `alice\n${content}` } })];
   };
   const passwordBy = async (source: string, content: string): Promise<string> =>
     (await accept(...by(source, content))).plan.visit.login.password.reveal();
 
-  describe.each(['file', 'stdin', 'env', 'option', '@FILE'])('by %s', (source) => {
+  describe.each(['file', 'stdin', 'env', 'option', 'ini', 'systemd', 'terminal', '@FILE'])('by %s', (source) => {
     test.each(GIVEN)('%s', async (_, content, password) => {
       expect(await passwordBy(source, content)).toBe(password);
     });
@@ -425,12 +449,12 @@ describe('the password', () => {
     ])('%s is refused, and not repeated', async (_, content) => {
       const { reason, message } = await refusal(...by(source, content));
       expect(reason).toBe('configuration');
-      expect(message).toMatch(source === '@FILE' ? /^given: / : /^--password/);
+      expect(message).toMatch(BLAMED[source] ?? /^--password/);
       expect(message).not.toContain('DELE');
     });
   });
 
-  describe.each(['file', 'stdin', '@FILE'])('by %s, the last line end is the editor’s', (source) => {
+  describe.each(['file', 'stdin', 'systemd', '@FILE'])('by %s, the last line end is the editor’s', (source) => {
     test.each([
       ['LF', `${PASSWORD}\n`, PASSWORD],
       ['CRLF', `${PASSWORD}\r\n`, PASSWORD],
@@ -447,7 +471,7 @@ describe('the password', () => {
     });
   });
 
-  test.each(['env', 'option'])('by %s, a line end is part of it and refused', async (source) => {
+  test.each(['env', 'option', 'ini', 'terminal'])('by %s, a line end is part of it and refused', async (source) => {
     expect((await refusal(...by(source, `${PASSWORD}\n`))).reason).toBe('configuration');
   });
 
@@ -468,9 +492,65 @@ describe('the password', () => {
     const { policy } = await accept({ 'password-file': undefined, password: PASSWORD });
     expect(policy.remarks).toHaveLength(1);
     expect(policy.remarks[0]).toContain('command line');
-    for (const source of ['file', 'stdin', 'env', '@FILE']) {
+    for (const source of ['file', 'stdin', 'env', 'ini', 'systemd', 'terminal', '@FILE']) {
       expect((await accept(...by(source, PASSWORD))).policy.remarks).toEqual([]);
     }
+  });
+});
+
+describe('where no option says where the password is', () => {
+  const NONE = { 'password-file': undefined };
+  const environment = { CREDENTIALS_DIRECTORY: '/run/c' };
+  const files = { '/run/c/pop3-password': PASSWORD };
+
+  test('systemd’s credential is read as a secret file, and nobody is asked', async () => {
+    const from = sources({ files, environment, typed: 'another' });
+    expect((await accept(NONE, from)).plan.visit.login.password.reveal()).toBe(PASSWORD);
+    expect(from.asked).toEqual(['systemd credential /run/c/pop3-password']);
+  });
+
+  test.each<[string, Settings, readonly string[]]>([
+    ['an option', { 'password-file': 'pw' }, ['--password-file pw']],
+    ['@FILE', { ...NONE, 'mailbox-credential': '@both' }, ['--mailbox-credential both']],
+  ])('it and the terminal are left alone beside %s', async (_, settings, asked) => {
+    const from = sources({ files: { ...files, both: `alice\n${PASSWORD}` }, environment, typed: 'another' });
+    await accept(settings, from);
+    expect(from.asked).toEqual(asked);
+  });
+
+  test.each([
+    ['no such credential', environment],
+    ['an empty variable', { CREDENTIALS_DIRECTORY: '' }],
+    ['no variable', {}],
+  ])('with %s the terminal is asked, by user and server', async (_, variables) => {
+    const from = sources({ files: { '/pop3-password': 'x' }, environment: variables, typed: PASSWORD });
+    expect((await accept(NONE, from)).plan.visit.login.password.reveal()).toBe(PASSWORD);
+    expect(from.asked).toEqual(['Password for alice on mail.example.com: ']);
+  });
+
+  test('a user name drives no terminal', async () => {
+    const from = sources({ typed: PASSWORD });
+    await accept({ ...NONE, 'mailbox-credential': 'a\u202eb\u009b2J' }, from);
+    expect(from.asked).toEqual(['Password for a\\u{202e}b\\x9b2J on mail.example.com: ']);
+    expect((await refusal({ ...NONE, 'mailbox-credential': 'a\x1b[2J' }, from)).message).toContain('control character');
+    expect(from.asked).toHaveLength(1);
+  });
+
+  test('and nobody to ask, every source is named in one line that is shown whole', async () => {
+    const { reason, message } = await refusal(NONE);
+    expect(reason).toBe('usage');
+    for (const source of ['--password-file', '--password-env', '--password-stdin', '@FILE', '--extra-opts']) {
+      expect(message).toContain(source);
+    }
+    expect(message).toContain('systemd credential pop3-password');
+    expect(message).toContain('terminal');
+    expect(message.length).toBeLessThan(200);
+  });
+
+  test('an ini’s password and another option beside it in the file contradict each other', async () => {
+    const { reason, message } = await refusal({ 'extra-opts password': PASSWORD });
+    expect(reason).toBe('usage');
+    expect(message).toBe('--password-file and --extra-opts password contradict each other: give one');
   });
 });
 

@@ -107,10 +107,16 @@ describe('a file that is none', () => {
     expect(Date.now() - began).toBeLessThan(1000);
   });
 
-  // root may read everything.
-  test.skipIf(process.getuid?.() === 0)('one this user may not read', () => {
+  test('one this user may not read', () => {
     const path = written(PASSWORD, 0o000);
-    expect(refusal(() => secretFile(path))).toContain('this user may not read it');
+    // Root may read everything: then as somebody else.
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) process.seteuid?.('nobody');
+    try {
+      expect(refusal(() => secretFile(path))).toContain('this user may not read it');
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
   });
 
   test('one beyond 4 MiB', () => {
@@ -156,6 +162,11 @@ describe('standard input', () => {
     expect(await nodeSources.standardInput()).toBe('päss\n');
   });
 
+  test('that Windows wrote has no byte order mark in its password, its line end is the reader’s', async () => {
+    typed(Buffer.from(`\ufeff${PASSWORD}\r\n`));
+    expect(await nodeSources.standardInput()).toBe(`${PASSWORD}\r\n`);
+  });
+
   test('may be empty', async () => {
     typed();
     expect(await nodeSources.standardInput()).toBe('');
@@ -169,6 +180,16 @@ describe('standard input', () => {
     await expect(nodeSources.standardInput()).rejects.toThrow(
       expect.objectContaining({ reason: 'configuration', message: expect.stringContaining(told) }),
     );
+  });
+});
+
+describe('whether there is a file', () => {
+  test('is known without reading it', () => {
+    expect(nodeSources.exists(written(PASSWORD, 0o644))).toBe(true);
+    expect(nodeSources.exists(folder)).toBe(true);
+    expect(nodeSources.exists(join(folder, 'missing'))).toBe(false);
+    expect(nodeSources.exists(join(written('x'), 'below'))).toBe(false);
+    expect(nodeSources.exists('')).toBe(false);
   });
 });
 

@@ -20,7 +20,11 @@ export function parseArguments(argv: readonly string[]): Settings {
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
     if (token.kind === 'positional') {
-      throw usage(`argument ${token.index + 1} belongs to no option; quote a value that has blanks`);
+      const why =
+        argv[token.index - 1] === '--extra-opts'
+          ? 'is not taken by --extra-opts: join them, --extra-opts=[SECTION][@FILE]'
+          : 'belongs to no option; quote a value that has blanks';
+      throw usage(`argument ${token.index + 1} ${why}`);
     }
     const option = OPTIONS.find(({ name }) => name === token.name);
     if (option === undefined) throw usage(`there is no option ${token.rawName.split('=', 1)[0]}`);
@@ -37,12 +41,14 @@ const PARSED_AS = Object.fromEntries(
 );
 
 /** The value as `Settings` has it. Of an option that may stand once the last one counts, as in the plugin world. */
-function settingOf(option: Option, given: Given, before: Settings[string]): Settings[string] {
+export function settingOf(option: Option, given: Given, before: Settings[string]): Settings[string] {
   const { name, kind } = option;
   if (kind === 'flag' || kind === 'count') {
     if (given.value !== undefined) throw usage(`--${name} takes no value`);
     return kind === 'flag' ? true : Number(before ?? 0) + 1;
   }
+  // The parser takes it for a flag, so it has no value but one joined to it.
+  if (kind === 'optional') return [...((before ?? []) as readonly string[]), given.value ?? ''];
   // Another option is no value, but a threshold may begin with a minus.
   const isMissing =
     given.value === undefined || given.value === '' || (!given.inlineValue && /^-[^0-9.]/.test(given.value));

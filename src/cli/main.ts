@@ -4,11 +4,14 @@ import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
 import type { Report, Reporter } from '../reporters/reporter.ts';
 import { type Defaults, parseRequest, parseTimeout } from '../request/request.ts';
+import type { Settings } from '../request/settings.ts';
 import { run } from '../run/run.ts';
 import { leave } from '../runtimes/node/leave.ts';
 import { nodeWorld } from '../runtimes/node/world.ts';
 import { refuse } from '../verdict/judge.ts';
 import { parseArguments } from './arguments.ts';
+import { expandExtraOpts } from './expand.ts';
+import { explain } from './explain.ts';
 import { helpFor } from './help.ts';
 import { stopOnSignals } from './signals.ts';
 import { VERSION } from './version.ts';
@@ -45,26 +48,40 @@ const NO_VERDICT = 3;
 
 async function carryOut(command: Command, end: (failure: ProbeFailure) => void): Promise<Report> {
   const stop = stopOnSignals(end);
-  const settings = parseArguments(process.argv.slice(2));
+  const began = nodeWorld.now();
+  const given = parseArguments(process.argv.slice(2));
+  const settings =
+    given['extra-opts'] === undefined || given.help === true ? given : await expand(given, command, began);
   if (settings.help === true) {
     return { stdout: await helpFor(command), exitCode: NO_VERDICT };
   }
+  if (settings.explain !== undefined)
+    return { stdout: await explain(settings.explain as string), exitCode: NO_VERDICT };
   if (settings.version === true)
     return { stdout: `${command.name} v${VERSION} (pop-connectivity ${VERSION})\n`, exitCode: NO_VERDICT };
-  const began = nodeWorld.now();
   const timeoutMs = parseTimeout(settings, command);
-  const request = await within(timeoutMs, parseRequest(settings, command, nodeSources));
+  const awaited = settings['password-stdin'] === true ? STANDARD_INPUT_LATE : 'nobody typed a password';
+  const request = await within(timeoutMs, began, awaited, parseRequest(settings, command, nodeSources));
   const { verdict, conversation } = await run(request, nodeWorld, stop, began + timeoutMs);
   return command.reporter(verdict, { verbosity: request.verbosity, conversation });
 }
 
-/** A request waits for one thing only: a password on standard input that nobody types. */
-async function within<T>(limitMs: number, request: Promise<T>): Promise<T> {
+/** An ini file may come on standard input; how long is waited for it, it cannot say itself. */
+function expand(given: Settings, command: Command, began: number): Promise<Settings> {
+  const timeoutMs = parseTimeout(given, command);
+  return within(timeoutMs, began, STANDARD_INPUT_LATE, expandExtraOpts(given, command.name, nodeSources));
+}
+
+const STANDARD_INPUT_LATE = 'standard input did not end';
+
+/** A request waits for nothing but people: for a password, or for what standard input brings. */
+async function within<T>(limitMs: number, began: number, awaited: string, request: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new ProbeFailure('configuration', `standard input did not end within ${limitMs / 1000} s`));
-    }, limitMs);
+    timer = setTimeout(
+      () => reject(new ProbeFailure('configuration', `${awaited} within ${limitMs / 1000} s`)),
+      began + limitMs - nodeWorld.now(),
+    );
   });
   try {
     return await Promise.race([request, late]);

@@ -3,8 +3,10 @@ export interface Option {
   /** The long name without dashes. */
   readonly name: string;
   readonly short?: string;
-  /** `text` takes a value, `list` too and may be repeated, `count` is counted. */
-  readonly kind: 'text' | 'list' | 'flag' | 'count';
+  /** `text` takes a value, `list` too and may be repeated, `optional` may and needs `=`, `count` is counted. */
+  readonly kind: 'text' | 'list' | 'optional' | 'flag' | 'count';
+  /** The value is a secret: a file that holds it may not lie open. */
+  readonly secret?: true;
   /** What --help calls the value. */
   readonly value?: string;
   readonly group: 'Server' | 'Logon' | 'Certificates' | 'Test' | 'Verdict' | 'Output';
@@ -45,6 +47,7 @@ export const OPTIONS: readonly Option[] = [
     help: 'tls (STLS, the default), ssl (implicit TLS) or plaintext',
   },
   { name: 'ssl', short: 'S', kind: 'flag', group: 'Server', help: 'the same as --connection-type ssl' },
+  { name: 'all-addresses', kind: 'flag', group: 'Server', help: 'test every address of the name; the worst counts' },
   { name: 'ipv4', short: '4', kind: 'flag', group: 'Server', help: 'use IPv4 addresses alone' },
   { name: 'ipv6', short: '6', kind: 'flag', group: 'Server', help: 'use IPv6 addresses alone' },
   {
@@ -74,8 +77,16 @@ export const OPTIONS: readonly Option[] = [
     name: 'password',
     kind: 'text',
     value: 'PASSWORD',
+    secret: true,
     group: 'Logon',
     help: 'the password itself: everyone on this machine can see it',
+  },
+  {
+    name: 'extra-opts',
+    kind: 'optional',
+    value: '[SECTION][@FILE]',
+    group: 'Logon',
+    help: 'options and password from an ini file (docs/secrets.md)',
   },
   {
     name: 'auth',
@@ -96,6 +107,13 @@ export const OPTIONS: readonly Option[] = [
     value: 'FILE',
     group: 'Certificates',
     help: 'trust these authorities (PEM) in place of the usual ones',
+  },
+  {
+    name: 'pin',
+    kind: 'list',
+    value: 'SHA256',
+    group: 'Certificates',
+    help: 'trust this certificate and no other; repeatable',
   },
   {
     name: 'sni',
@@ -152,11 +170,40 @@ export const OPTIONS: readonly Option[] = [
     help: 'CRITICAL outside this range',
   },
   {
+    name: 'certificate-days',
+    short: 'C',
+    kind: 'text',
+    value: 'WARN[,CRIT]',
+    group: 'Verdict',
+    help: 'days the certificate must have left',
+  },
+  {
+    name: 'severity',
+    kind: 'list',
+    value: 'REASON=STATE',
+    group: 'Verdict',
+    help: 'count a reason as ok, warning, critical or unknown',
+  },
+  {
+    name: 'expect',
+    kind: 'text',
+    value: 'REASON',
+    group: 'Verdict',
+    help: 'OK if it fails with that, CRITICAL if the logon works',
+  },
+  {
     name: 'verbose',
     short: 'v',
     kind: 'count',
     group: 'Output',
     help: 'more lines; -vvv shows the conversation, secrets as stars',
+  },
+  {
+    name: 'explain',
+    kind: 'text',
+    value: 'REASON',
+    group: 'Output',
+    help: 'tell what a reason means and what to look at',
   },
   { name: 'version', short: 'V', kind: 'flag', group: 'Output', help: 'show the version' },
   { name: 'help', short: 'h', kind: 'flag', group: 'Output', help: 'show this help' },

@@ -3,6 +3,7 @@ import type { FileKind, Sources } from '../request/sources.ts';
 import { familyOf } from '../runtimes/node/address.ts';
 import { certificatesIn } from '../runtimes/node/authorities.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
+import { askOnTerminal } from './prompt.ts';
 
 /** Longer than any password, key or bundle of certificates. */
 const LONGEST_FILE = 4 * 1024 * 1024;
@@ -12,6 +13,8 @@ export const nodeSources: Sources = {
   file: readFile,
   environment: (name) => (Object.hasOwn(process.env, name) ? process.env[name] : undefined),
   standardInput: readStandardInput,
+  exists: (path) => builtin.fs().existsSync(path),
+  askOnTerminal,
   certificates: readCertificates,
   privateKey: readPrivateKey,
   family: familyOf,

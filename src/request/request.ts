@@ -1,20 +1,24 @@
 import type { Address } from '../dialogue/dialogue.ts';
-import { ProbeFailure } from '../dialogue/failure.ts';
+import { ProbeFailure, type Reason } from '../dialogue/failure.ts';
 import { hasControl } from '../pop3/line.ts';
 import type { LoginMethod } from '../pop3/login.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
 import type { ProbePlan } from '../probe/probe.ts';
 import type { TlsTerms } from '../probe/world.ts';
 import type { Policy } from '../verdict/judge.ts';
+import { STATES, type State } from '../verdict/severity.ts';
 import { parseCredential } from './credential.ts';
+import { parseReason } from './reason.ts';
 import type { Settings } from './settings.ts';
 import type { Sources } from './sources.ts';
-import { parseThresholds } from './thresholds.ts';
+import { parseCertificateDays, parseThresholds } from './thresholds.ts';
 
 /** One validated request: afterwards nothing about it is in doubt, and nothing has touched the network. */
 export interface Request {
   readonly plan: ProbePlan;
   readonly policy: Policy;
+  /** Test every address of the name, not the first that answers. */
+  readonly allAddresses: boolean;
   /** 0 to 3. */
   readonly verbosity: number;
 }
@@ -41,13 +45,7 @@ export async function parseRequest(settings: Settings, defaults: Defaults, sourc
   const family = settings.ipv4 ? 4 : settings.ipv6 ? 6 : 0;
   const to = parseTarget(server, settings.address, family, sources);
   const verbosity = Math.min(3, (settings.verbose as number | undefined) ?? 0);
-  const policy = {
-    warning: parseThresholds('--warning', (settings.warning as readonly string[] | undefined) ?? []),
-    critical: parseThresholds('--critical', (settings.critical as readonly string[] | undefined) ?? []),
-    certificateDefaults: settings['trust-any-ssl-certificate'] !== true,
-    remarks:
-      settings.password === undefined ? [] : ['a password on the command line is seen by everyone on this machine'],
-  };
+  const policy = parsePolicy(settings);
   const tls = parseTls(settings, server, sources);
   const method = oneOf('--auth', settings.auth, LOGIN_METHODS, 'auto');
   const login = { ...(await parseCredential(settings, sources)), method };
@@ -62,8 +60,34 @@ export async function parseRequest(settings: Settings, defaults: Defaults, sourc
       trace: verbosity >= 3,
     },
     policy,
+    allAddresses: settings['all-addresses'] === true,
     verbosity,
   };
+}
+
+function parsePolicy(settings: Settings): Policy {
+  const days = parseCertificateDays(settings['certificate-days'] as string | undefined);
+  return {
+    warning: new Map([...days.warning, ...parseThresholds('--warning', listed(settings.warning))]),
+    critical: new Map([...days.critical, ...parseThresholds('--critical', listed(settings.critical))]),
+    certificateDefaults: settings['trust-any-ssl-certificate'] !== true,
+    severity: new Map(listed(settings.severity).map(parseSeverity)),
+    expect: settings.expect === undefined ? null : parseReason('--expect', settings.expect as string),
+    remarks: settings.password === undefined ? [] : [PASSWORD_SEEN],
+  };
+}
+
+const PASSWORD_SEEN = 'a password on the command line is seen by everyone on this machine';
+
+const listed = (setting: Settings[string]): readonly string[] => (setting as readonly string[] | undefined) ?? [];
+
+/** `reason=state`: what a failure or a warning with that reason is to count as. */
+function parseSeverity(given: string): readonly [Reason, State] {
+  const [reason = '', state = ''] = given.split('=');
+  const found = STATES.find((each) => each === state.toLowerCase());
+  if (found === undefined)
+    throw usage(`--severity takes REASON=STATE with ${STATES.join(', ')} for a state, not ${JSON.stringify(given)}`);
+  return [parseReason('--severity', reason), found];
 }
 
 /** How long the whole run may take, known before anything that may have to be waited for. */
@@ -79,6 +103,8 @@ function refuseContradictions(settings: Settings): void {
     ['ipv4', 'ipv6'],
     ['light-mode', 'full-test'],
     ['trust-any-ssl-certificate', 'ca-file'],
+    ['trust-any-ssl-certificate', 'pin'],
+    ['all-addresses', 'address'],
   ] as const;
   for (const [one, other] of pairs) {
     if (settings[one] !== undefined && settings[other] !== undefined)
@@ -88,7 +114,7 @@ function refuseContradictions(settings: Settings): void {
   if (settings.ssl === true && type !== '' && type !== 'ssl')
     throw usage(`-S and --connection-type ${type} contradict each other`);
   if (type !== 'plaintext') return;
-  for (const option of ['ca-file', 'sni', 'client-certificate', 'client-key', 'trust-any-ssl-certificate']) {
+  for (const option of ['ca-file', 'pin', 'sni', 'client-certificate', 'client-key', 'trust-any-ssl-certificate']) {
     if (settings[option] !== undefined) throw usage(`--${option} has no meaning with --connection-type plaintext`);
   }
 }
@@ -157,7 +183,21 @@ function parseTls(settings: Settings, server: Host, sources: Sources): TlsTerms 
     authorities:
       settings['ca-file'] === undefined ? null : sources.certificates('--ca-file', settings['ca-file'] as string),
     clientCertificate: parseClientCertificate(settings, sources),
+    pins: listed(settings.pin).map(parsePin),
   };
+}
+
+/** A fingerprint as `openssl x509 -fingerprint -sha256` prints it: colons, case and a `sha256:` before it are free. */
+function parsePin(given: string): string {
+  const digits = given
+    .toLowerCase()
+    .replace(/^sha-?256[:=]/, '')
+    .replace(/:/g, '');
+  if (!/^[0-9a-f]{64}$/.test(digits))
+    throw usage(
+      `--pin takes the SHA-256 fingerprint of a certificate, 64 hexadecimal digits, not ${JSON.stringify(given)}`,
+    );
+  return digits;
 }
 
 function parseClientCertificate(settings: Settings, sources: Sources): TlsTerms['clientCertificate'] {

@@ -3,6 +3,9 @@ export interface Sources {
   readonly file: (option: string, path: string, kind: FileKind) => string;
   readonly environment: (name: string) => string | undefined;
   readonly standardInput: () => Promise<string>;
+  readonly exists: (path: string) => boolean;
+  /** What somebody typed unseen on the terminal, or null where nobody can be asked. */
+  readonly askOnTerminal: (prompt: string) => Promise<string | null>;
   /** The certificates of a PEM file, every one of them readable. */
   readonly certificates: (option: string, path: string) => string;
   readonly privateKey: (option: string, path: string) => string;

@@ -18,7 +18,7 @@ export function parseThresholds(option: string, given: readonly string[]): Thres
       if (!isMetric(name))
         throw new ProbeFailure(
           'usage',
-          `${option}: there is no metric "${name}"; there are time, time_PHASE, messages, octets and certificate`,
+          `${option}: there is no metric "${name}"; there are time, time_PHASE, delivery, polls, messages, octets, certificate and stale`,
         );
       if (range === null)
         throw new ProbeFailure(
@@ -28,6 +28,28 @@ export function parseThresholds(option: string, given: readonly string[]): Thres
       return [name, range];
     }),
   );
+}
+
+/**
+ * `-C WARN[,CRIT]`: the days a certificate must have left.
+ *
+ * @throws ProbeFailure `usage`
+ */
+export function parseCertificateDays(given: string | undefined): {
+  readonly warning: Thresholds;
+  readonly critical: Thresholds;
+} {
+  const none: Thresholds = new Map();
+  if (given === undefined) return { warning: none, critical: none };
+  const [, warning, critical] = /^(\d{1,5})(?:,(\d{1,5}))?$/.exec(given) ?? [];
+  if (warning === undefined || Number(critical ?? 0) > Number(warning)) {
+    throw new ProbeFailure(
+      'usage',
+      `--certificate-days takes WARN or WARN,CRIT in days, CRIT no more than WARN, not ${JSON.stringify(given)}`,
+    );
+  }
+  const below = (days: string): Thresholds => new Map([['certificate', parseRange(`${days}:`) as Range]]);
+  return { warning: below(warning), critical: critical === undefined ? none : below(critical) };
 }
 
 const isMetric = (name: string): name is MetricName => (METRIC_NAMES as readonly string[]).includes(name);

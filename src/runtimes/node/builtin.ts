@@ -10,6 +10,8 @@ export const builtin = {
   childProcess: (): typeof import('node:child_process') => process.getBuiltinModule('child_process'),
   util: (): typeof import('node:util') => process.getBuiltinModule('util'),
   buffer: (): typeof import('node:buffer') => process.getBuiltinModule('buffer'),
+  readline: (): typeof import('node:readline') => process.getBuiltinModule('readline'),
+  tty: (): typeof import('node:tty') => process.getBuiltinModule('tty'),
   url: (): typeof import('node:url') => process.getBuiltinModule('url'),
   crypto: (): typeof import('node:crypto') => process.getBuiltinModule('crypto'),
 } as const;

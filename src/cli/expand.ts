@@ -1,0 +1,59 @@
+import { readExtraOpts, readsStandardInput } from '../credentials/extra-opts.ts';
+import { ProbeFailure } from '../dialogue/failure.ts';
+import { INI_PASSWORD, PASSWORD_OPTIONS } from '../request/credential.ts';
+import type { Settings } from '../request/settings.ts';
+import type { Sources } from '../request/sources.ts';
+import { settingOf } from './arguments.ts';
+import { OPTIONS, type Option } from './options.ts';
+
+/**
+ * Puts the options of `--extra-opts` before those of the command line, which therefore wins where the last one counts.
+ *
+ * @param given what the command line set
+ * @param section where none is named: the name of the command
+ * @throws ProbeFailure `usage` or `configuration`, never with a value
+ */
+export async function expandExtraOpts(given: Settings, section: string, sources: Sources): Promise<Settings> {
+  const locators = given['extra-opts'] as readonly string[];
+  const isSecret = (name: string): boolean => optionOf(name)?.secret === true;
+  const settings: Record<string, Settings[string]> = {};
+  for (const { name, value, where } of await readExtraOpts(locators, section, sources, isSecret)) {
+    const refuse = (why: string): ProbeFailure => new ProbeFailure('configuration', `--extra-opts ${where}: ${why}`);
+    const option = optionOf(name);
+    // Not even the name is repeated: it may be the rest of a password on a line of its own.
+    if (option === undefined) throw refuse('there is no such option');
+    if (option.kind === 'optional') throw refuse(`--${option.name} has no meaning in a file`);
+    // It is a secret that is not on the command line, and must not be remarked on as if it were.
+    const key = option.name === 'password' ? INI_PASSWORD : option.name;
+    try {
+      const inline = { value: value === '' ? undefined : value, inlineValue: true };
+      settings[key] = settingOf(option, inline, settings[key]);
+    } catch (problem) {
+      throw problem instanceof ProbeFailure ? refuse(problem.message) : problem;
+    }
+  }
+  const expanded = merge(settings, given);
+  if (readsStandardInput(locators) && expanded['password-stdin'] !== undefined) {
+    throw new ProbeFailure('usage', '--extra-opts=@- and --password-stdin both want standard input');
+  }
+  return expanded;
+}
+
+const optionOf = (name: string): Option | undefined =>
+  OPTIONS.find((option) => (name.length === 1 ? option.short : option.name) === name);
+
+function merge(first: Settings, last: Settings): Settings {
+  const merged: Record<string, Settings[string]> = { ...first };
+  if (holdsPassword(last)) for (const option of PASSWORD_OPTIONS) delete merged[option];
+  for (const [name, value] of Object.entries(last)) {
+    const before = merged[name];
+    if (Array.isArray(value)) merged[name] = [...((before ?? []) as readonly string[]), ...value];
+    else merged[name] = typeof value === 'number' ? value + Number(before ?? 0) : value;
+  }
+  return merged;
+}
+
+/** Of the places a password may come from one counts, so the last one wins among them too. */
+const holdsPassword = (settings: Settings): boolean =>
+  PASSWORD_OPTIONS.some((option) => settings[option] !== undefined) ||
+  String(settings['mailbox-credential'] ?? '').startsWith('@');
