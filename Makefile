@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 BIN := node_modules/.bin
-SOURCES := $(shell find src plugins tools -type f) package-lock.json LICENSE
+SOURCES := $(shell find src plugins tools -type f) docs/reasons.md package-lock.json
 COMMANDS := dist/check_pop3 dist/pop3_sandbox
 
 help: ## list what there is

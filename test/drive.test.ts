@@ -56,6 +56,7 @@ const SECURED: Secured = {
     validTo: '2026-04-01T00:00:00.000Z',
     daysLeft: 74,
     lifetimeDays: 90,
+    fingerprint: '00'.repeat(32),
     authorized: true,
   },
   faults: [],

@@ -44,6 +44,7 @@ const RESULT: ProbeResult = {
   connectionType: 'plaintext',
   port: 110,
   address: '192.0.2.1',
+  deadAddresses: [],
   userName: 'alice',
   startTime: '2026-01-16T12:00:00.000Z',
   phases: [],
@@ -64,6 +65,7 @@ const TLS = {
   validTo: '2026-04-01T00:00:00.000Z',
   daysLeft: 74.99,
   lifetimeDays: 90,
+  fingerprint: '00'.repeat(32),
   authorized: true,
 };
 
@@ -115,7 +117,9 @@ describe('the names thresholds are set on', () => {
   const expected = [...`${PHASES} delete quit verify`.split(' ').map((phase) => `time_${phase}`)];
 
   test('are those of the design', () => {
-    expect([...METRIC_NAMES].sort()).toEqual(['time', ...expected, 'messages', 'octets', 'certificate'].sort());
+    expect([...METRIC_NAMES].sort()).toEqual(
+      ['time', ...expected, 'delivery', 'polls', 'messages', 'octets', 'certificate', 'stale'].sort(),
+    );
   });
 
   test.each(METRIC_NAMES)('%s is a label every platform takes', (name) => {

@@ -29,6 +29,7 @@ const TLS: TlsFacts = {
   validTo: '2026-04-01T00:00:00.000Z',
   daysLeft: 74.5,
   lifetimeDays: 90,
+  fingerprint: '00'.repeat(32),
   authorized: true,
 };
 
@@ -42,6 +43,7 @@ const GOOD: ProbeResult = {
   connectionType: 'tls',
   port: 110,
   address: '192.0.2.1',
+  deadAddresses: [],
   userName: 'probe@example.com',
   startTime: '2026-01-16T12:00:00.000Z',
   phases: [
@@ -72,7 +74,10 @@ const PLAN: ProbePlan = {
     trustAnyCertificate: false,
     login: { method: 'auto', userName: 'probe@example.com', password: new Secret('correct horse') },
   },
-  link: { family: 0, tls: { identity: 'mail.example.com', sni: null, authorities: null, clientCertificate: null } },
+  link: {
+    family: 0,
+    tls: { identity: 'mail.example.com', sni: null, authorities: null, clientCertificate: null, pins: [] },
+  },
   timeoutMs: 50_000,
   perConnectionTimeoutMs: 50_000,
   trace: true,
@@ -92,6 +97,8 @@ const policy = (more: Partial<Policy> = {}): Policy => ({
   warning: ranges({ time: '5' }),
   critical: ranges({ time: '10' }),
   certificateDefaults: true,
+  severity: new Map(),
+  expect: null,
   remarks: [],
   ...more,
 });
@@ -280,7 +287,7 @@ describe('performance data read back', () => {
   test('is fixed-point with a point, never an exponent, however small or large the value', () => {
     fc.assert(
       fc.property(fc.uniqueArray(metric, { selector: ({ name }) => name, minLength: 1 }), (metrics) => {
-        const verdict: TestVerdict = { state: 'ok', text: 'x', parts: [], result: GOOD, metrics };
+        const verdict: TestVerdict = { state: 'ok', text: 'x', summary: '', parts: [], result: GOOD, metrics };
         const { stdout } = nagios(verdict, MANNER);
         // The same numbers stand in the words before.
         expect(stdout).not.toMatch(/[0-9]e[+-]?[0-9]|NaN|Infinity/);
@@ -298,7 +305,7 @@ describe('performance data read back', () => {
 
   test.each(METRIC_NAMES)('%s is a label without quotes that every platform takes', (name) => {
     const metrics = [{ name, value: 1, unit: '', warning: null, critical: null, least: 0 }] as const;
-    const verdict: TestVerdict = { state: 'ok', text: 'x', parts: [], result: GOOD, metrics };
+    const verdict: TestVerdict = { state: 'ok', text: 'x', summary: '', parts: [], result: GOOD, metrics };
     expect(readPerfdata(nagios(verdict, MANNER).stdout)[0]?.label).toMatch(/^[A-Za-z][A-Za-z0-9_]*$/);
   });
 });

@@ -60,39 +60,56 @@ function banner(command) {
 }
 
 /**
- * Turns `import('yargs')` into the text of a bundle of yargs, compressed, evaluated when it is first asked for.
+ * Turns `import('yargs')` into a bundle of yargs, and `import('….md')` into that page: as compressed text, unpacked
+ * when it is first asked for.
  *
  * @type {import('esbuild').Plugin}
  */
 const onDemand = {
   name: 'on-demand',
   setup(host) {
-    host.onResolve({ filter: new RegExp(`^(${ON_DEMAND.join('|')})$`) }, ({ path, kind, pluginData }) =>
-      kind === 'dynamic-import' && pluginData !== 'whole' ? { path, namespace: 'on-demand' } : null,
+    const library = new RegExp(`^(${ON_DEMAND.join('|')})$`);
+    host.onResolve({ filter: library }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path, namespace: 'library' } : null,
     );
-    host.onLoad({ filter: /.*/, namespace: 'on-demand' }, async ({ path }) => {
-      const { outputFiles, metafile } = await build({
-        ...recipe(path),
-        banner: {},
-        format: 'cjs',
-        minify: true,
-        write: false,
-        metafile: true,
-        stdin: { contents: `export { default } from '${path}';`, resolveDir: process.cwd() },
-      });
-      for (const input of Object.keys(metafile.inputs)) fetchedOnDemand.add(input);
-      const text = brotliCompressSync(Buffer.from(outputFiles[0]?.contents ?? '')).toString('base64');
-      return {
-        contents: `
-          const text = require('zlib').brotliDecompressSync(Buffer.from('${text}', 'base64')).toString();
-          const module = { exports: {} };
-          new Function('module', 'exports', 'require', 'HERE', text)(module, module.exports, require, HERE);
-          export default module.exports.default;`,
-        resolveDir: process.cwd(),
-      };
-    });
+    host.onLoad({ filter: /.*/, namespace: 'library' }, async ({ path }) => ({
+      contents: `
+        const module = { exports: {} };
+        new Function('module', 'exports', 'require', 'HERE', ${unpacking(await bundled(path))})(module, module.exports, require, HERE);
+        export default module.exports.default;`,
+    }));
+    host.onLoad({ filter: /\.md$/ }, ({ path }) => ({ contents: `export default ${unpacking(readFileSync(path))};` }));
   },
 };
+
+/**
+ * An expression whose value is a text that is kept compressed.
+ *
+ * @param {Uint8Array} text
+ */
+function unpacking(text) {
+  const packed = brotliCompressSync(text).toString('base64');
+  return `require('zlib').brotliDecompressSync(Buffer.from('${packed}', 'base64')).toString()`;
+}
+
+/**
+ * A library as one script of the old kind.
+ *
+ * @param {string} library
+ */
+async function bundled(library) {
+  const { outputFiles, metafile } = await build({
+    ...recipe(library),
+    banner: {},
+    format: 'cjs',
+    minify: true,
+    write: false,
+    metafile: true,
+    stdin: { contents: `export { default } from '${library}';`, resolveDir: process.cwd() },
+  });
+  for (const input of Object.keys(metafile.inputs)) fetchedOnDemand.add(input);
+  return outputFiles[0]?.contents ?? new Uint8Array(0);
+}
 
 /**
  * The licences of what a bundle holds, as comments at its end: the file is copied alone.

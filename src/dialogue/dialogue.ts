@@ -86,6 +86,8 @@ export interface TlsFacts {
   readonly daysLeft: number;
   /** Days from validFrom to validTo. */
   readonly lifetimeDays: number;
+  /** SHA-256 of the certificate, 64 hexadecimal digits: what `--pin` takes. */
+  readonly fingerprint: string;
   /** Whether the certificate was found good for the server's name. */
   readonly authorized: boolean;
 }

@@ -43,6 +43,12 @@ export function* visit<T>(plan: VisitPlan, errand: Errand<T>): Dialogue<T> {
   return found;
 }
 
+/** The addresses of a server's name alone, for those who want to visit each. */
+export function* lookUp(to: string | Address): Dialogue<readonly Address[]> {
+  const wire = new Wire();
+  return yield* wire.during('dns', resolve(wire, to));
+}
+
 function* resolve(wire: Wire, to: string | Address): Dialogue<readonly Address[]> {
   return typeof to === 'string' ? yield* wire.resolve(to) : [to];
 }

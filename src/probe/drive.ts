@@ -153,7 +153,7 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
 
 /** What it means that the time is up, told by what was being waited for. */
 function tooLate(last: Want | null, allowedMs: number): ProbeFailure {
-  const within = `within ${Number((allowedMs / 1000).toFixed(3))} s`;
+  const within = `within ${Number((allowedMs / 1000).toFixed(1))} s`;
   if (last === null) return new ProbeFailure('timed-out', `nothing was done ${within}`);
   // No answer from a resolver tells nothing about the mail server.
   if (last.want === 'resolve') return new ProbeFailure('dns-unavailable', `no answer about ${last.name} ${within}`);

@@ -1,8 +1,8 @@
-import type { Note, TlsFacts } from '../dialogue/dialogue.ts';
+import type { Address, Dialogue, Note, TlsFacts } from '../dialogue/dialogue.ts';
 import type { ProbeFailure } from '../dialogue/failure.ts';
 import { type Mask, maskFor } from '../dialogue/secret.ts';
 import { type MailboxSize, stat } from '../pop3/mailbox.ts';
-import { type Errand, type VisitPlan, visit } from '../pop3/visit.ts';
+import { type Errand, lookUp, type VisitPlan, visit } from '../pop3/visit.ts';
 import { type Account, drive } from './drive.ts';
 import { hintFor } from './hint.ts';
 import { printable } from './printable.ts';
@@ -34,18 +34,46 @@ export interface Probed {
  * @param deadline when the run has to have ended, on the clock of `world.now`; a connection has its slice of that
  */
 export async function probe(plan: ProbePlan, world: World, stop: Stop | null, deadline: number): Promise<Probed> {
+  return (await carry(plan, visit(plan.visit, lookIn), world, stop, deadline)).probed;
+}
+
+/**
+ * The addresses behind a server's name, or what became of asking for them.
+ *
+ * @param deadline as for `probe`
+ */
+export async function addressesOf(
+  plan: ProbePlan,
+  world: World,
+  stop: Stop | null,
+  deadline: number,
+): Promise<{ readonly addresses: readonly Address[] } | { readonly probed: Probed }> {
+  const { account, probed } = await carry(plan, lookUp(plan.visit.to), world, stop, deadline);
+  return 'value' in account.outcome ? { addresses: account.outcome.value } : { probed };
+}
+
+/** Drives one dialogue over one link, and tells of it as a result. */
+async function carry<T>(
+  plan: ProbePlan,
+  dialogue: Dialogue<T>,
+  world: World,
+  stop: Stop | null,
+  deadline: number,
+): Promise<{ readonly account: Account<T>; readonly probed: Probed }> {
   const startTime = world.date().toISOString();
   const began = world.now();
   const mask = maskFor([plan.visit.login.password]);
-  const account = await drive(visit(plan.visit, lookIn), world.dial(plan.link), {
+  const until = Math.min(deadline, began + plan.perConnectionTimeoutMs);
+  const account = await drive(dialogue, world.dial(plan.link), {
     world,
-    deadline: Math.min(deadline, began + plan.perConnectionTimeoutMs),
-    allowedMs: Math.min(plan.timeoutMs, plan.perConnectionTimeoutMs),
+    deadline: until,
+    allowedMs: Math.min(until - began, plan.timeoutMs),
     mask,
     trace: plan.trace,
     stop,
   });
-  return { result: tell(plan, account, mask, startTime, world.now() - began), conversation: account.conversation };
+  const result = tell(plan, account, mask, startTime, world.now() - began);
+  return { account, probed: { result, conversation: account.conversation } };
 }
 
 const lookIn: Errand<MailboxSize> = (wire) => wire.during('mailbox', stat(wire));
@@ -69,6 +97,10 @@ function tell(
     connectionType: plan.visit.connectionType,
     port: plan.visit.port,
     address: account.connected?.address ?? null,
+    deadAddresses: (account.connected?.dead ?? []).map(({ address, failure }) => ({
+      address,
+      problem: failure.message,
+    })),
     userName: plan.visit.login.userName,
     startTime,
     phases: account.phases,

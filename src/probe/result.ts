@@ -34,6 +34,8 @@ interface Told {
   readonly port: number;
   /** The address that was talked to, once there was one. */
   readonly address: string | null;
+  /** Addresses of the name that were tried before it and did not answer. */
+  readonly deadAddresses: readonly { readonly address: string; readonly problem: string }[];
   readonly userName: string;
   /** ISO 8601, UTC. */
   readonly startTime: string;

@@ -47,6 +47,8 @@ export interface TlsTerms {
   readonly sni: string | null;
   /** Certificates in PEM that replace the system's and Node's roots, or null. */
   readonly authorities: string | null;
+  /** Fingerprints (SHA-256, hexadecimal) of which the certificate must have one; none for any. */
+  readonly pins: readonly string[];
   /** Shown to a server that asks for one. */
   readonly clientCertificate: { readonly certificate: string; readonly key: string } | null;
 }

@@ -1,6 +1,7 @@
+import type { Spoken } from '../probe/result.ts';
 import { isTest, type TestVerdict, type Verdict } from '../verdict/judge.ts';
-import { describeValue, type Metric } from '../verdict/metric.ts';
-import { type State, worstFirst } from '../verdict/severity.ts';
+import type { Metric } from '../verdict/metric.ts';
+import { STATES, type State, worstFirst } from '../verdict/severity.ts';
 import type { Manner, Reporter } from './reporter.ts';
 
 /**
@@ -8,8 +9,17 @@ import type { Manner, Reporter } from './reporter.ts';
  * alike: one `|`, on the first line; performance data only there; plain labels, fixed-point numbers, no `U`.
  */
 export const nagios: Reporter = (verdict, manner) => {
-  const lines = [`POP3 ${verdict.state.toUpperCase()} - ${clean(headline(verdict))}${performance(verdict)}`];
-  if (isTest(verdict) && manner.verbosity > 0) lines.push(...details(verdict, manner).map(clean));
+  const tests = isTest(verdict) ? [] : worstFirst(verdict.parts.filter(isTest));
+  const head = tests.length === 0 ? headline(verdict) : overview(verdict.text, tests);
+  const perfdata = isTest(verdict) ? verdict.metrics.map((metric) => written(metric)) : tests.flatMap(labelled);
+  const lines = [
+    `POP3 ${verdict.state.toUpperCase()} - ${clean(head)}${perfdata.length === 0 ? '' : ` | ${perfdata.join(' ')}`}`,
+  ];
+  for (const test of tests) lines.push(clean(`[${test.state.toUpperCase()}] ${headline(test)}`));
+  if (manner.verbosity > 0)
+    lines.push(...(isTest(verdict) ? [verdict] : tests).flatMap((test) => details(test, manner)).map(clean));
+  if (manner.verbosity > 2 && manner.conversation.length > 0)
+    lines.push('conversation:', ...manner.conversation.map(spoken).map(clean));
   return { stdout: `${lines.join('\n')}\n`, exitCode: EXIT[verdict.state] };
 };
 
@@ -26,7 +36,7 @@ function headline(verdict: Verdict): string {
   const troubles = worstFirst(verdict.parts).filter(({ state }) => state !== 'ok');
   const remarks = verdict.parts.filter(({ state }) => state === 'ok').map(({ text }) => `(${text})`);
   const [gravest, ...others] = troubles.map(({ text }) => text);
-  let line = named + (gravest ?? (isTest(verdict) ? summary(verdict) : ''));
+  let line = named + (gravest ?? (isTest(verdict) ? verdict.summary : ''));
   let left = others.length;
   for (const other of others) {
     if (line.length + other.length + 2 > LONGEST_HEADLINE) break;
@@ -36,23 +46,25 @@ function headline(verdict: Verdict): string {
   return [line, ...(left === 0 ? [] : [`(+${left} more)`]), ...remarks].join(' ');
 }
 
-/** What a good result is summed up by. */
-const SUMMARY: readonly string[] = ['time', 'time_login', 'messages', 'certificate'];
-
-const summary = ({ metrics }: TestVerdict): string =>
-  metrics
-    .filter(({ name }) => SUMMARY.includes(name))
-    .map(describeValue)
-    .join(', ');
-
-function performance(verdict: Verdict): string {
-  if (!isTest(verdict)) return '';
-  return ` | ${verdict.metrics.map(perfdata).join(' ')}`;
+/** How many of several tests are in which state; the lines below say why. */
+function overview(server: string, tests: readonly TestVerdict[]): string {
+  const counts = STATES.slice()
+    .reverse()
+    .map((state) => [tests.filter((test) => test.state === state).length, state] as const)
+    .filter(([count]) => count > 0);
+  return `${server}: ${tests.length} addresses, ${counts.map(([count, state]) => `${count} ${state}`).join(', ')}`;
 }
 
-function perfdata({ name, value, unit, warning, critical, least }: Metric): string {
+/** What is charted of each of several tests, under the test's own name: the one label that needs quotes. */
+const labelled = ({ text, metrics }: TestVerdict): readonly string[] =>
+  metrics
+    .filter(({ name }) => name === 'time' || name === 'certificate')
+    // `::` is for the end of the name alone; an IPv6 address is full of it.
+    .map((metric) => written(metric, `'${text.replace(/:/g, '-')}::${metric.name}'`));
+
+function written({ name, value, unit, warning, critical, least }: Metric, label: string = name): string {
   const thresholds = [warning?.text ?? '', critical?.text ?? '', least === null ? '' : String(least)];
-  return `${name}=${fixed(value, unit)}${unit};${thresholds.join(';')}`.replace(/;+$/, '');
+  return `${label}=${fixed(value, unit)}${unit};${thresholds.join(';')}`.replace(/;+$/, '');
 }
 
 /** Never an exponent: some platforms read `1e-7` as 1 and 7. */
@@ -62,10 +74,11 @@ const fixed = (value: number, unit: Metric['unit']): string => {
 };
 
 /** What `-v` adds: where the time went and what was met; `-vv` all that is known; `-vvv` the conversation. */
-function details({ result, parts }: TestVerdict, { verbosity, conversation }: Manner): string[] {
-  const { address, port, connectionType, phases, tls, mailbox, capabilities } = result;
+function details({ result, parts }: TestVerdict, { verbosity }: Manner): string[] {
+  const { address, port, connectionType, deadAddresses, phases, tls, mailbox, capabilities } = result;
   const lines = parts.map(({ state, text }) => `[${state.toUpperCase()}] ${text}`);
   lines.push(`connection: ${address ?? 'none'} port ${port}, ${connectionType}`);
+  for (const { address: dead, problem } of deadAddresses) lines.push(`not reached: ${dead}, ${problem}`);
   lines.push(`phases: ${phases.map(({ name, ms }) => `${name} ${ms.toFixed(1)} ms`).join(', ')}`);
   if (tls !== null) {
     lines.push(
@@ -74,14 +87,15 @@ function details({ result, parts }: TestVerdict, { verbosity, conversation }: Ma
     lines.push(`certificate: for ${tls.names.join(', ')}; until ${tls.validTo} (${tls.daysLeft} days)`);
   }
   if (verbosity < 2) return lines;
-  if (tls !== null) lines.push(`certificate: subject ${tls.subject}; issuer ${tls.issuer}; from ${tls.validFrom}`);
+  if (tls !== null)
+    lines.push(
+      `certificate: subject ${tls.subject}; issuer ${tls.issuer}; from ${tls.validFrom}`,
+      `certificate: SHA-256 ${tls.fingerprint}`,
+    );
   lines.push(`user: ${result.userName}`, `started: ${result.startTime}`);
   if (mailbox !== null) lines.push(`mailbox: ${mailbox.messages} messages, ${mailbox.octets} octets`);
   if (capabilities !== null) lines.push(`capabilities: ${capabilities.join(', ')}`);
-  if (verbosity < 3) return lines;
-  return [
-    ...lines,
-    'conversation:',
-    ...conversation.map(({ atMs, who, words }) => `${atMs.toFixed(1).padStart(9)} ms ${who} ${words}`),
-  ];
+  return lines;
 }
+
+const spoken = ({ atMs, who, words }: Spoken): string => `${atMs.toFixed(1).padStart(9)} ms ${who} ${words}`;

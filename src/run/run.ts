@@ -1,11 +1,12 @@
-import { probe } from '../probe/probe.ts';
+import type { Address } from '../dialogue/dialogue.ts';
+import { addressesOf, type Probed, probe } from '../probe/probe.ts';
 import type { Spoken } from '../probe/result.ts';
 import type { Stop, World } from '../probe/world.ts';
 import type { Request } from '../request/request.ts';
-import { judge, type TestVerdict } from '../verdict/judge.ts';
+import { gather, judge, type Verdict } from '../verdict/judge.ts';
 
 export interface Ran {
-  readonly verdict: TestVerdict;
+  readonly verdict: Verdict;
   readonly conversation: readonly Spoken[];
 }
 
@@ -15,6 +16,38 @@ export interface Ran {
  * @param deadline when it has to have ended, on the clock of `world.now`
  */
 export async function run(request: Request, world: World, stop: Stop, deadline: number): Promise<Ran> {
-  const { result, conversation } = await probe(request.plan, world, stop, deadline);
-  return { verdict: judge(result, request.policy), conversation };
+  return request.allAddresses
+    ? await runEach(request, world, stop, deadline)
+    : verdictOn(request, await probe(request.plan, world, stop, deadline));
+}
+
+const verdictOn = ({ policy }: Request, { result, conversation }: Probed): Ran => ({
+  verdict: judge(result, policy),
+  conversation,
+});
+
+/**
+ * Tests each address behind a name, one after the other: a mailbox is often locked while it is open, and servers
+ * limit how many sessions a user has. Each has its share of the time that is left, so that a dead one leaves some to
+ * the others.
+ */
+async function runEach(request: Request, world: World, stop: Stop, deadline: number): Promise<Ran> {
+  const { plan, policy } = request;
+  const found = await addressesOf(plan, world, stop, deadline);
+  if ('probed' in found) return verdictOn(request, found.probed);
+  const ran: { readonly address: Address; readonly probed: Probed }[] = [];
+  for (const [at, address] of found.addresses.entries()) {
+    const share = (deadline - world.now()) / (found.addresses.length - at);
+    const each = { ...plan, visit: { ...plan.visit, to: address } };
+    const probed = await probe(each, world, stop, world.now() + share);
+    ran.push({ address, probed });
+    if (probed.result.error?.reason === 'interrupted') break;
+  }
+  return {
+    verdict: gather(
+      plan.server,
+      ran.map(({ address, probed }) => ({ ...judge(probed.result, policy), text: address.address })),
+    ),
+    conversation: ran.flatMap(({ probed }) => probed.conversation),
+  };
 }

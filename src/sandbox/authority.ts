@@ -21,6 +21,8 @@ export interface Leaf {
   readonly usage?: 'server' | 'client';
   /** Default: the first name. */
   readonly commonName?: string;
+  /** The digest it is signed with; default SHA-256. */
+  readonly digest?: 'SHA-256' | 'SHA-1';
 }
 
 export interface Authority extends Identity {
@@ -76,6 +78,8 @@ const GENERATION: Readonly<Record<KeyType, webcrypto.EcKeyGenParams | webcrypto.
   rsa1024: { ...RSA, modulusLength: 1024 }, // too weak on purpose: a probe has to notice it
 };
 
+const ISSUERS = 'http://ca.example.com/intermediate.der';
+
 const USAGE = {
   server: x509.ExtendedKeyUsage.serverAuth,
   client: x509.ExtendedKeyUsage.clientAuth,
@@ -118,8 +122,10 @@ async function issueLeaf(signer: Signer, leaf: Leaf, own?: Keys): Promise<Identi
     issuer: distinguish(signer.name),
     publicKey: keys.publicKey,
     signingKey: signer.keys.privateKey,
-    signingAlgorithm: SIGNATURE,
+    signingAlgorithm: { ...SIGNATURE, hash: leaf.digest ?? SIGNATURE.hash },
     extensions: [
+      // Where an intermediate's own certificate is to be had, as public authorities tell: RFC 5280 §4.2.2.1.
+      ...(signer.chain === '' ? [] : [new x509.AuthorityInfoAccessExtension({ caIssuers: ISSUERS })]),
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | encipher, true),
       new x509.ExtendedKeyUsageExtension([USAGE[leaf.usage ?? 'server']]),

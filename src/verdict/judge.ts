@@ -15,10 +15,13 @@ export interface Verdict {
 
 /** The verdict on one test. */
 export interface TestVerdict extends Verdict {
+  /** What a good outcome is summed up by. */
+  readonly summary: string;
   readonly result: ProbeResult;
   readonly metrics: readonly Metric[];
 }
 
+/** Whether a verdict is that on one test, not on several or on none. */
 export const isTest = (verdict: Verdict): verdict is TestVerdict => 'result' in verdict;
 
 /** By what a result is judged. */
@@ -27,6 +30,10 @@ export interface Policy {
   readonly critical: Thresholds;
   /** Whether a certificate about to expire counts though no threshold was set for it. */
   readonly certificateDefaults: boolean;
+  /** States the user gave to reasons, as failures and as warnings alike. */
+  readonly severity: ReadonlyMap<Reason, State>;
+  /** The reason the test is to fail with: then that is OK, and a logon that works is CRITICAL. */
+  readonly expect: Reason | null;
   /** What is to be said whatever the verdict; it changes no state. */
   readonly remarks: readonly string[];
 }
@@ -44,18 +51,53 @@ export function judge(result: ProbeResult, policy: Policy): TestVerdict {
       critical: policy.critical.get(measured.name) ?? usual.critical,
     };
   });
-  const failure =
-    result.error === null ? null : leaf(stateOfFailure(result.error.reason, result.error.phase), result.error);
+  const outcome = judgeOutcome(result, policy);
   // How long it took not to measure anything is no measure of the mail server.
-  const measured = failure?.state === 'unknown' ? [] : metrics;
+  const measured = outcome?.state === 'unknown' ? [] : metrics;
   const parts = [
-    ...(failure === null ? [] : [failure]),
-    ...result.warnings.map((warning) => leaf('warning', warning)),
-    ...measured.map(judgeMetric).filter((part): part is Verdict => part !== null),
+    outcome,
+    ...result.warnings.map((warning) => leaf(policy.severity.get(warning.reason) ?? 'warning', warning)),
+    ...measured.map(judgeMetric),
     ...policy.remarks.map((text): Verdict => ({ state: 'ok', text, parts: [] })),
-  ];
-  return { state: worst(parts.map(({ state }) => state)), text: result.casServer, parts, result, metrics };
+  ].filter((part): part is Verdict => part !== null);
+  return {
+    state: worst(parts.map(({ state }) => state)),
+    text: result.casServer,
+    summary: summarise(result, metrics),
+    parts,
+    result,
+    metrics,
+  };
 }
+
+/** How the test ended, against how it was to end. An ending as it should be has nothing against it. */
+function judgeOutcome({ error }: ProbeResult, { severity, expect }: Policy): Verdict | null {
+  if (error === null) {
+    return expect === null
+      ? null
+      : { state: 'critical', text: `${expect} was expected, but the logon works`, parts: [] };
+  }
+  if (error.reason === expect) return null;
+  return leaf(severity.get(error.reason) ?? stateOfFailure(error.reason, error.phase), error);
+}
+
+const SUMMED_UP: readonly string[] = ['time', 'time_login', 'messages', 'certificate'];
+
+/** The headline of an outcome that is as it should be. */
+function summarise({ error }: ProbeResult, metrics: readonly Metric[]): string {
+  if (error !== null) return `${error.reason} as expected${error.message === '' ? '' : `, ${error.message}`}`;
+  return metrics
+    .filter(({ name }) => SUMMED_UP.includes(name))
+    .map(describeValue)
+    .join(', ');
+}
+
+/** Several verdicts as one, the worst of them. */
+export const gather = (text: string, parts: readonly Verdict[]): Verdict => ({
+  state: worst(parts.map(({ state }) => state)),
+  text,
+  parts,
+});
 
 /** The verdict on a run that never began: a command line we do not understand, an interrupted start. */
 export const refuse = (problem: Problem): Verdict => {

@@ -3,7 +3,15 @@ import type { ProbeResult } from '../probe/result.ts';
 import { parseRange, type Range } from './range.ts';
 
 /** What can be measured, named as performance data and `-w`/`-c` name it. */
-export type MetricName = 'time' | `time_${Phase}` | 'messages' | 'octets' | 'certificate';
+export type MetricName =
+  | 'time'
+  | `time_${Phase}`
+  | 'delivery'
+  | 'polls'
+  | 'messages'
+  | 'octets'
+  | 'certificate'
+  | 'stale';
 
 export interface Metric {
   readonly name: MetricName;
@@ -45,9 +53,12 @@ const TIMED_PHASES: Readonly<Record<Phase, true>> = {
 export const METRIC_NAMES: readonly MetricName[] = [
   'time',
   ...Object.keys(TIMED_PHASES).map((phase) => `time_${phase as Phase}` as const),
+  'delivery',
+  'polls',
   'messages',
   'octets',
   'certificate',
+  'stale',
 ];
 
 /** What a result measured; what it did not reach is not there. */

@@ -58,6 +58,9 @@ const SEVERITY: Readonly<Record<Reason, State>> = {
   'internal-error': 'unknown',
 };
 
+/** Every reason there is. */
+export const REASONS = Object.keys(SEVERITY) as readonly Reason[];
+
 /** Phases before the mail service is even spoken to: whatever fails there says nothing about it. */
 const BEFORE_THE_SERVICE: readonly (Phase | null)[] = ['directory', 'token', 'proxy'];
 

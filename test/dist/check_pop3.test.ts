@@ -28,7 +28,8 @@ afterAll(async () => {
   await Promise.all(sandboxes.map((each) => each.close()));
 });
 
-const check = (argv: readonly string[], circumstances?: Circumstances): Promise<Ended> => run(CHECK_POP3, argv, circumstances);
+const check = (argv: readonly string[], circumstances?: Circumstances): Promise<Ended> =>
+  run(CHECK_POP3, argv, circumstances);
 const logon = (port: number, password = passwordFile): readonly string[] => [
   ...['-H', 'localhost', '-I', '127.0.0.1', '-p', String(port), '-u', 'probe@example.com'],
   ...['--password-file', password, '--light-mode'],
@@ -85,7 +86,9 @@ describe('a healthy server', () => {
     expect((await check([...plain, '-w', '10', '-c', '20'])).code).toBe(0);
     expect(await check([...plain, '-w', '@0:20', '-c', '30'])).toMatchObject({ code: 1 });
     const both = await check([...plain, '-w', '@0:20', '-c', '@0:20']);
-    expect(both.line).toMatch(/^POP3 CRITICAL - localhost: logon \d+ ms \(critical from 0 to 20\) \| time=\S+;@0:20;@0:20;0 /);
+    expect(both.line).toMatch(
+      /^POP3 CRITICAL - localhost: logon \d+ ms \(critical from 0 to 20\) \| time=\S+;@0:20;@0:20;0 /,
+    );
     expect(await check([...plain, '-w', 'messages=1:'])).toMatchObject({ code: 1 });
   });
 });
@@ -157,7 +160,11 @@ describe('bad input touches no network, and one line names the option', () => {
     ['a port with the host', ['-H', 'localhost:110', ...without('-H')], 'the port goes with -p'],
     ['no time at all', [...WHOLE, '-t', '0'], '--timeout takes seconds above 0, up to 3600'],
     ['more time than there is', [...WHOLE, '--per-connection-timeout', '121'], 'up to 120'],
-    ['an unknown connection type', [...WHOLE, '--connection-type', 'starttls'], 'takes plaintext, tls, ssl, not "starttls"'],
+    [
+      'an unknown connection type',
+      [...WHOLE, '--connection-type', 'starttls'],
+      'takes plaintext, tls, ssl, not "starttls"',
+    ],
     ['an unknown method', [...WHOLE, '--auth', 'kerberos'], '--auth takes auto, user, plain'],
     ['a threshold that is none', [...WHOLE, '-w', '5-10'], '--warning takes [METRIC=]RANGE'],
     ['a threshold on nothing', [...WHOLE, '-c', 'temperature=5'], 'there is no metric "temperature"'],
@@ -165,11 +172,19 @@ describe('bad input touches no network, and one line names the option', () => {
     ['a missing CA file', [...WHOLE, '--ca-file', '/nowhere/ca.pem'], '--ca-file /nowhere/ca.pem: no such file'],
     ['a CA file without certificates', [...WHOLE, '--ca-file', passwordFile], 'no certificate in PEM'],
     ['a missing password file', [...without('--password-file'), '--password-file', '/nowhere/pw'], 'no such file'],
-    ['a folder for a password file', [...without('--password-file'), '--password-file', folder.path], 'not a regular file'],
+    [
+      'a folder for a password file',
+      [...without('--password-file'), '--password-file', folder.path],
+      'not a regular file',
+    ],
     ['two passwords', [...WHOLE, '--password-env', 'HOME'], '--password-file and --password-env contradict'],
     ['-4 and -6', [...WHOLE, '-4', '-6'], '--ipv4 and --ipv6 contradict'],
     ['-S and STLS', [...WHOLE, '-S', '--connection-type', 'tls'], '-S and --connection-type tls contradict'],
-    ['--ca-file in the clear', [...WHOLE, '--connection-type', 'plaintext', '--ca-file', 'x'], '--ca-file has no meaning'],
+    [
+      '--ca-file in the clear',
+      [...WHOLE, '--connection-type', 'plaintext', '--ca-file', 'x'],
+      '--ca-file has no meaning',
+    ],
     ['a stray word', [...WHOLE, PASSWORD], 'belongs to no option'],
   ])('%s', async (_, argv, expected) => {
     const { code, line, tookMs } = await check(argv);
@@ -192,12 +207,23 @@ describe('bad input touches no network, and one line names the option', () => {
     expect(help.code).toBe(3);
     expect(help.stdout).toContain('Examples:');
     expect(Math.max(...help.stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80);
-    expect(await check(['-V'])).toMatchObject({ code: 3, stdout: expect.stringMatching(/^check_pop3 v\d+\.\d+\.\d+ \(pop-connectivity / ) });
+    expect(await check(['-V'])).toMatchObject({
+      code: 3,
+      stdout: expect.stringMatching(/^check_pop3 v\d+\.\d+\.\d+ \(pop-connectivity /),
+    });
   });
 });
 
 describe('where a password may come from', () => {
-  const start = (): string[] => ['-H', 'localhost', '-p', String(healthy.pop3Port), '--connection-type', 'plaintext', '--light-mode'];
+  const start = (): string[] => [
+    '-H',
+    'localhost',
+    '-p',
+    String(healthy.pop3Port),
+    '--connection-type',
+    'plaintext',
+    '--light-mode',
+  ];
   test.each<[string, () => readonly string[], Circumstances]>([
     ['standard input', () => ['-u', 'probe@example.com', '--password-stdin'], { stdin: `${PASSWORD}\n` }],
     ['the environment', () => ['-u', 'probe@example.com', '--password-env', 'POP3_PW'], { env: { POP3_PW: PASSWORD } }],
@@ -234,7 +260,11 @@ describe('the file itself', () => {
   });
 
   test('with its output closed still ends with its code', async () => {
-    const { code } = await launch('/bin/sh', ['-c', `exec "$@" >&-`, 'sh', CHECK_POP3, ...logon(healthy.pop3Port, wrongFile), ...trusting()], {});
+    const { code } = await launch(
+      '/bin/sh',
+      ['-c', `exec "$@" >&-`, 'sh', CHECK_POP3, ...logon(healthy.pop3Port, wrongFile), ...trusting()],
+      {},
+    );
     expect(code).toBe(2);
   });
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -38,7 +39,8 @@ async function presenting(identity: Identity): Promise<Sandbox> {
   return sandbox;
 }
 
-const issue = (leaf: Partial<Leaf> = {}): Promise<Identity> => authority.issue({ names: ['mail.example.com'], ...leaf });
+const issue = (leaf: Partial<Leaf> = {}): Promise<Identity> =>
+  authority.issue({ names: ['mail.example.com'], ...leaf });
 
 /** A TLS server with terms of its own that greets like POP3. */
 async function tlsServer(options: TlsOptions): Promise<number> {
@@ -55,19 +57,56 @@ async function tlsServer(options: TlsOptions): Promise<number> {
 
 describe('a certificate at fault is refused over either kind of TLS, before a word of the logon', () => {
   test.each<[string, () => Promise<Identity>, string]>([
-    ['expired', () => issue({ notBefore: new Date(Date.now() - 90 * DAY), notAfter: new Date(Date.now() - DAY) }), 'certificate-expired, the certificate expired on'],
-    ['not yet valid', () => issue({ notBefore: new Date(Date.now() + DAY) }), 'certificate-not-yet-valid, the certificate is valid from'],
-    ['for another host', () => issue({ names: ['www.example.com'] }), 'certificate-wrong-host, the certificate is for www.example.com, not mail.example.com'],
-    ['for the host in its common name alone', () => issue({ names: [], commonName: 'mail.example.com' }), 'certificate-wrong-host, the certificate is for no host name, not'],
+    [
+      'expired',
+      () => issue({ notBefore: new Date(Date.now() - 90 * DAY), notAfter: new Date(Date.now() - DAY) }),
+      'certificate-expired, the certificate expired on',
+    ],
+    [
+      'not yet valid',
+      () => issue({ notBefore: new Date(Date.now() + DAY) }),
+      'certificate-not-yet-valid, the certificate is valid from',
+    ],
+    [
+      'for another host',
+      () => issue({ names: ['www.example.com'] }),
+      'certificate-wrong-host, the certificate is for www.example.com, not mail.example.com',
+    ],
+    [
+      'for the host in its common name alone',
+      () => issue({ names: [], commonName: 'mail.example.com' }),
+      'certificate-wrong-host, the certificate is for no host name, not',
+    ],
     ['for part of a label', () => issue({ names: ['m*.example.com'] }), 'certificate-wrong-host, '],
     ['for two labels at once', () => issue({ names: ['*.com'] }), 'certificate-wrong-host, '],
-    ['with an RSA key of 1024 bits', () => issue({ keyType: 'rsa1024' }), 'certificate-weak, the certificate has an RSA key of 1024 bits'],
+    [
+      'with an RSA key of 1024 bits',
+      () => issue({ keyType: 'rsa1024' }),
+      'certificate-weak, the certificate has an RSA key of 1024 bits',
+    ],
     ['for clients', () => issue({ usage: 'client' }), 'certificate-untrusted, the certificate is not one for servers'],
-    ['of another authority', async () => (await createAuthority('Somebody Else')).issue({ names: ['mail.example.com'] }), 'certificate-untrusted, Somebody Else is not a trusted authority'],
+    [
+      'of another authority',
+      async () => (await createAuthority('Somebody Else')).issue({ names: ['mail.example.com'] }),
+      'certificate-untrusted, Somebody Else is no trusted authority',
+    ],
+    [
+      'without its intermediate',
+      async () => {
+        const { certificate, key } = await (await authority.intermediate('Example Intermediate CA')).issue({
+          names: ['mail.example.com'],
+        });
+        return { certificate: certificate.split(/(?<=-----END CERTIFICATE-----\n?)/)[0] as string, key };
+      },
+      'certificate-untrusted, the server does not send the intermediate certificate of Example Intermediate CA',
+    ],
     ['self-signed', () => selfSign(['mail.example.com']), 'certificate-untrusted, the certificate is self-signed'],
   ])('%s', async (_, identity, expected) => {
     const sandbox = await presenting(await identity());
-    for (const [port, options] of [[sandbox.pop3Port, []], [sandbox.pop3sPort, ['-S']]] as const) {
+    for (const [port, options] of [
+      [sandbox.pop3Port, []],
+      [sandbox.pop3sPort, ['-S']],
+    ] as const) {
       const { code, line } = await check(port, ...options);
       expect(line).toMatch(/^POP3 CRITICAL - mail\.example\.com: certificate-/);
       expect(`${line}`).toContain(expected);
@@ -77,9 +116,19 @@ describe('a certificate at fault is refused over either kind of TLS, before a wo
     expect(sandbox.received).toEqual(['CAPA', 'STLS']);
   });
 
+  test('signed with SHA-1', async () => {
+    const { certificate, key } = await issue({ digest: 'SHA-1' });
+    const port = await tlsServer({ cert: certificate, key, ciphers: 'DEFAULT@SECLEVEL=0' });
+    const { code, line } = await check(port, '-S');
+    expect(line).toContain('certificate-weak, a key or a signature in the chain is too weak');
+    expect(code).toBe(2);
+  });
+
   test('several faults: the gravest on the line, the others not lost', async () => {
     const notAfter = new Date(Date.now() - DAY);
-    const sandbox = await presenting(await issue({ names: ['www.example.com'], notBefore: new Date(Date.now() - 90 * DAY), notAfter }));
+    const sandbox = await presenting(
+      await issue({ names: ['www.example.com'], notBefore: new Date(Date.now() - 90 * DAY), notAfter }),
+    );
     const { line, stdout } = await check(sandbox.pop3sPort, '-S', '-v');
     expect(line).toContain('CRITICAL - mail.example.com: certificate-expired, ');
     expect(stdout).toContain('\n[WARNING] certificate-wrong-host, ');
@@ -90,7 +139,10 @@ describe('a good certificate', () => {
   test.each<[string, () => Promise<Identity>]>([
     ['with a wildcard for the whole left-most label', () => issue({ names: ['*.example.com'] })],
     ['with RSA 2048', () => issue({ keyType: 'rsa2048' })],
-    ['with its intermediate', async () => (await authority.intermediate('Example Intermediate CA')).issue({ names: ['mail.example.com'] })],
+    [
+      'with its intermediate',
+      async () => (await authority.intermediate('Example Intermediate CA')).issue({ names: ['mail.example.com'] }),
+    ],
     ['in capitals', () => issue({ names: ['MAIL.Example.COM'] })],
   ])('%s', async (_, identity) => {
     const sandbox = await presenting(await identity());
@@ -121,11 +173,61 @@ describe('a good certificate', () => {
   });
 });
 
+describe('a pinned certificate', () => {
+  const fingerprint = (pem: string): string => new X509Certificate(pem).fingerprint256;
+
+  test('needs no authority and no name, however its fingerprint is written', async () => {
+    const identity = await selfSign(['internal.example.com']);
+    const sandbox = await presenting(identity);
+    const colons = fingerprint(identity.certificate);
+    for (const pin of [colons, colons.replaceAll(':', '').toLowerCase(), `SHA256:${colons}`]) {
+      expect(await check(sandbox.pop3Port, '--pin', pin)).toMatchObject({ code: 0 });
+    }
+  });
+
+  test('has still to be valid', async () => {
+    const notAfter = new Date(Date.now() - DAY);
+    const identity = await issue({ notBefore: new Date(Date.now() - 90 * DAY), notAfter });
+    const sandbox = await presenting(identity);
+    const { line } = await check(sandbox.pop3sPort, '-S', '--pin', fingerprint(identity.certificate));
+    expect(line).toContain('certificate-expired');
+  });
+
+  test('is the only one that will do, though another be good', async () => {
+    const sandbox = await presenting(await issue());
+    const { line } = await check(sandbox.pop3sPort, '-S', '--pin', '00'.repeat(32));
+    expect(line).toMatch(
+      /certificate-untrusted, the certificate is not the one pinned; its SHA-256 is [0-9a-f]{64} - /,
+    );
+    expect(sandbox.received).toEqual([]);
+  });
+
+  test('may be one of several, while it is being replaced', async () => {
+    const identity = await issue();
+    const sandbox = await presenting(identity);
+    expect(
+      await check(sandbox.pop3sPort, '-S', '--pin', '00'.repeat(32), '--pin', fingerprint(identity.certificate)),
+    ).toMatchObject({ code: 0 });
+  });
+});
+
 describe('a handshake that fails is TLS, whatever was waited for', () => {
   test.each<[string, TlsOptions, string]>([
-    ['a server of TLS 1.1', { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }, 'tls-failed, the server has no TLS 1.2 or later'],
-    ['no cipher in common', { maxVersion: 'TLSv1.2', ciphers: 'AES128-CCM:@SECLEVEL=0' }, 'tls-failed, the server shares no cipher with us'],
-    ['a client certificate demanded under TLS 1.3, which says so late', { requestCert: true, minVersion: 'TLSv1.3' }, 'tls-failed, the server demands a client certificate'],
+    [
+      'a server of TLS 1.1',
+      { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' },
+      'tls-failed, the server has no TLS 1.2 or later',
+    ],
+    [
+      'no cipher in common',
+      { maxVersion: 'TLSv1.2', ciphers: 'AES128-CCM:@SECLEVEL=0' },
+      'tls-failed, the server shares no cipher with us',
+    ],
+    [
+      'a client certificate demanded under TLS 1.3, which says so late',
+      { requestCert: true, minVersion: 'TLSv1.3' },
+      'tls-failed, the server demands a client certificate',
+    ],
     ['a client certificate demanded under TLS 1.2', { requestCert: true, maxVersion: 'TLSv1.2' }, 'tls-failed, '],
   ])('%s', async (_, options, expected) => {
     const { code, line } = await check(await tlsServer({ ...options, ca: authority.certificate }), '-S');
@@ -139,7 +241,10 @@ describe('a handshake that fails is TLS, whatever was waited for', () => {
     const key = folder.file('client.key', client.key);
     const both = folder.file('both.pem', client.certificate + client.key);
     const port = await tlsServer({ requestCert: true, ca: authority.certificate });
-    for (const options of [['--client-certificate', certificate, '--client-key', key], ['--client-certificate', both]]) {
+    for (const options of [
+      ['--client-certificate', certificate, '--client-key', key],
+      ['--client-certificate', both],
+    ]) {
       const { line } = await check(port, '-S', '-t', '1', ...options);
       expect(line).toContain('timed-out in capabilities'); // past TLS and the greeting; this server says no more
     }

@@ -195,6 +195,7 @@ function securedOf(fault: string | undefined): Secured {
     validTo: '2026-04-01T00:00:00.000Z',
     daysLeft: 74,
     lifetimeDays: 90,
+    fingerprint: '00'.repeat(32),
     authorized: fault === undefined,
   };
   return { facts, faults: fault === undefined ? [] : [new ProbeFailure(fault as Reason, 'as the script has it')] };

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TlsFacts } from '../../dialogue/dialogue.ts';
 import { ProbeFailure } from '../../dialogue/failure.ts';
+import type { TlsTerms } from '../../probe/world.ts';
 import { familyOf } from './address.ts';
 
 const DAY_MS = 86_400_000;
@@ -21,6 +22,7 @@ export function factsOf(leaf: X509Certificate, now: Date): Omit<TlsFacts, 'proto
     validFrom: from.toISOString(),
     validTo: to.toISOString(),
     daysLeft: Math.floor(((Math.min(...ends) - now.getTime()) / DAY_MS) * 100) / 100,
+    fingerprint: fingerprintOf(leaf),
     lifetimeDays: Math.round(((to.getTime() - from.getTime()) / DAY_MS) * 100) / 100,
   };
 }
@@ -29,12 +31,12 @@ export function factsOf(leaf: X509Certificate, now: Date): Omit<TlsFacts, 'proto
  * What is wrong with a certificate, the gravest first. OpenSSL names one fault of the chain; dates, names and keys
  * are looked at here, for a certificate may have several and each wants its own cure.
  *
- * @param identity the name or address the user asked for
+ * @param terms the name or address the user asked for; with pins, a pinned certificate needs neither name nor authority
  * @param verifyError OpenSSL's code, or null where the chain leads to a trusted root
  */
 export function faultsOf(
   leaf: X509Certificate,
-  identity: string,
+  { identity, pins }: Pick<TlsTerms, 'identity' | 'pins'>,
   verifyError: string | null,
   now: Date,
 ): ProbeFailure[] {
@@ -48,12 +50,17 @@ export function faultsOf(
     if (new Date(each.validFrom) > now)
       fault('certificate-not-yet-valid', `${whose} is valid from ${day(each.validFrom)}`);
   }
-  if (!isFor(leaf, identity)) {
+  const isPinned = pins.includes(fingerprintOf(leaf));
+  if (pins.length > 0 && !isPinned) {
+    fault('certificate-untrusted', `the certificate is not the one pinned; its SHA-256 is ${fingerprintOf(leaf)}`);
+  }
+  if (!isPinned && !isFor(leaf, identity)) {
     fault('certificate-wrong-host', `the certificate is for ${several(namesOf(leaf))}, not ${identity}`);
   }
   const untrusted = verifyError === null ? null : untrustedBecause(verifyError, leaf);
+  const isExcused = isPinned && untrusted?.[0] === 'certificate-untrusted';
   // A date fault of the chain has been told above, unless it is that of a root nobody sent.
-  if (untrusted !== null && (!DATES.includes(verifyError as string) || faults.length === 0)) {
+  if (untrusted !== null && !isExcused && (!DATES.includes(verifyError as string) || faults.length === 0)) {
     fault(untrusted[0], untrusted[1]);
   }
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = leaf.publicKey;
@@ -62,6 +69,8 @@ export function faultsOf(
   }
   return faults;
 }
+
+const fingerprintOf = (leaf: X509Certificate): string => leaf.fingerprint256.replace(/:/g, '').toLowerCase();
 
 const DATES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
@@ -75,12 +84,18 @@ function untrustedBecause(code: string, leaf: X509Certificate): readonly [ProbeF
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'UNABLE_TO_GET_ISSUER_CERT':
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-      return alone
-        ? [
+      if (!alone)
+        return [
+          'certificate-untrusted',
+          `the chain leads to no trusted authority; the certificate was issued by ${issuer}`,
+        ];
+      // Who tells where the issuer's certificate is to be had (RFC 5280 §4.2.2.1) expects it to be needed: no root.
+      return /CA Issuers/.test(leaf.infoAccess ?? '')
+        ? ['certificate-untrusted', `the server does not send the intermediate certificate of ${issuer}`]
+        : [
             'certificate-untrusted',
-            `${issuer} is not a trusted authority, or the server does not send the intermediate certificate of that name`,
-          ]
-        : ['certificate-untrusted', `the chain leads to no trusted authority; the certificate was issued by ${issuer}`];
+            `${issuer} is no trusted authority, or an intermediate one the server does not send`,
+          ];
     case 'SELF_SIGNED_CERT_IN_CHAIN':
       return [
         'certificate-untrusted',

@@ -42,11 +42,11 @@ export async function startTls(
   socket.removeAllListeners();
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) throw new ProbeFailure('tls-failed', 'the server shows no certificate');
-  return { socket, secured: securedBy(socket, leaf, terms.identity) };
+  return { socket, secured: securedBy(socket, leaf, terms) };
 }
 
-function securedBy(socket: TLSSocket, leaf: X509Certificate, identity: string): Secured {
-  const faults = faultsOf(leaf, identity, verifyError(socket), new Date());
+function securedBy(socket: TLSSocket, leaf: X509Certificate, terms: TlsTerms): Secured {
+  const faults = faultsOf(leaf, terms, verifyError(socket), new Date());
   const facts = {
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher().standardName ?? socket.getCipher().name,

@@ -1,22 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { installed, missing, pathOf } from '../../support/installed.ts';
+import { missing, pathOf } from '../../support/installed.ts';
+import { NAMESPACES } from '../../support/namespaces.ts';
 import { nodeVersion } from '../../support/nodes.ts';
 import { CHECK_POP3, privateFolder } from '../../support/run.ts';
-
-/** A network and a view of the files of our own, where we are the resolver. */
-const NAMESPACES = {
-  name: 'a network namespace of its own',
-  commands: [canUnshare() ? 'unshare' : 'unshare-with-rights', 'ip'],
-  install: 'run as root, with util-linux and iproute2',
-};
-
-function canUnshare(): boolean {
-  return (
-    installed('unshare') !== null &&
-    spawnSync(pathOf('unshare'), ['--net', '--mount', '--map-root-user', 'true']).status === 0
-  );
-}
 
 const folder = privateFolder();
 const passwordFile = folder.file('password', 'correct-horse');
