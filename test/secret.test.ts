@@ -56,8 +56,14 @@ describe('what a server echoes', () => {
     ['nothing of ours', '-ERR no such user', '-ERR no such user'],
     ['the command line', '-ERR unknown command PASS correct horse', '-ERR unknown command PASS ****'],
     ['it twice', 'correct horsecorrect horse', '********'],
-    ['a part of it', 'correct hors', 'correct hors'],
-    ['it in another case', 'Correct Horse', 'Correct Horse'],
+    ['it cut short at the end', 'said correct hor', 'said ****'],
+    ['it cut short, in quotes', 'said "correct hor"', 'said "****"'],
+    ['it cut short, with dots', 'said correct hor...', 'said ****...'],
+    ['a beginning that tells nothing', 'said cor', 'said cor'],
+    ['a beginning that goes on otherwise', 'the correct answer', 'the correct answer'],
+    ['it in hexadecimal', 'said 636f727265637420686f727365', 'said ****'],
+    ['it as a URL has it', 'said correct%20horse', 'said ****'],
+    ['it in another case', 'said Correct Horse', 'said ****'],
   ])('in clear: %s', (_, said, expected) => {
     expect(mask(said)).toBe(expected);
   });
@@ -119,8 +125,8 @@ describe('several secrets', () => {
       ['my pass phrase', 'pass'],
     ]) {
       const mask = maskFor(secrets.map((each) => new Secret(each)));
-      expect(mask('PASS my pass phrase')).toBe('PASS ****');
-      expect(mask('PASS pass')).toBe('PASS ****');
+      expect(mask('said my pass phrase')).toBe('said ****');
+      expect(mask('said pass')).toBe('said ****');
     }
   });
 

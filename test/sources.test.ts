@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { rootCertificates } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { nodeSources } from '../src/credentials/sources.ts';
 import { ProbeFailure } from '../src/dialogue/failure.ts';
+import { type Identity, selfSign } from '../src/sandbox/authority.ts';
 
 const PASSWORD = 'correct horse';
 let folder = '';
@@ -236,32 +237,37 @@ describe('certificates', () => {
 });
 
 describe('a private key', () => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-  const encrypted = privateKey.export({
-    type: 'pkcs8',
-    format: 'pem',
-    cipher: 'aes-256-cbc',
-    passphrase: 'x',
-  }) as string;
-  const key = (content: string, mode = 0o600): string => nodeSources.privateKey('--client-key', written(content, mode));
+  let identity: Identity;
+  let encrypted: string;
+  beforeAll(async () => {
+    identity = await selfSign(['probe.example.com']);
+    const asOpenSsl = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' } as const;
+    encrypted = createPrivateKey(identity.key).export(asOpenSsl) as string;
+  });
+  const key = (content: string, mode = 0o600): string =>
+    nodeSources.privateKey('--client-key', written(content, mode), identity.certificate);
+
+  test('that is another certificate’s is refused', async () => {
+    const other = await selfSign(['other.example.com']);
+    expect(refusal(() => key(other.key))).toContain('not the key of the client certificate');
+  });
 
   test('is read, also where its certificate stands before it', () => {
-    expect(key(pem)).toBe(pem);
-    expect(key(`${rootCertificates[0]}\n${pem}`)).toContain(pem);
+    expect(key(identity.key)).toBe(identity.key);
+    expect(key(`${rootCertificates[0]}\n${identity.key}`)).toContain(identity.key);
   });
 
   test.each([
-    ['nothing', ''],
-    ['a certificate alone', `${rootCertificates[0]}\n`],
-    ['one with a passphrase', encrypted],
-    ['one that is spoilt', pem.replace(/\n.{30}/, '\n')],
+    ['nothing', () => ''],
+    ['a certificate alone', () => `${rootCertificates[0]}\n`],
+    ['one with a passphrase', () => encrypted],
+    ['one that is spoilt', () => identity.key.replace(/\n.{30}/, '\n')],
   ])('%s is refused', (_, content) => {
-    expect(refusal(() => key(content))).toMatch(/^--client-key .*: no unencrypted private key in PEM$/);
+    expect(refusal(() => key(content()))).toMatch(/^--client-key .*: no unencrypted private key in PEM$/);
   });
 
   test('that everyone may read is refused', () => {
-    expect(refusal(() => key(pem, 0o644))).toContain('chmod');
+    expect(refusal(() => key(identity.key, 0o644))).toContain('chmod');
   });
 });
 

@@ -40,7 +40,7 @@ describe.each(ALL.map((transcript) => [transcript.name, transcript] as const))('
     for (const [, cut] of CUTS) {
       const { account } = await play(transcript, cut);
       const shown = JSON.stringify(account.conversation);
-      expect(shown).not.toContain(password);
+      for (const hidden of [password, ...transcript.expected.hides]) expect(shown).not.toContain(hidden);
       if (encoded.length > 8) expect(shown).not.toContain(encoded);
     }
   });

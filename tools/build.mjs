@@ -46,12 +46,13 @@ function recipe(command) {
 
 /**
  * What stands before the bundle: a `require` for Node's own modules, the only ones left to require, taken from where
- * both kinds of script find it; on a Node that lacks that, one UNKNOWN line. Written for Node 4 and later.
+ * both kinds of script find it; on a Node that lacks that, one UNKNOWN line. Node 10 and later read as far as
+ * that; an older one stops at the syntax behind it.
  *
  * @param {string} command
  */
 function banner(command) {
-  const tooOld = `"POP3 UNKNOWN - ${command} needs Node.js 20.19 or later, this is "+process.version`;
+  const tooOld = `"POP3 UNKNOWN - ${command} needs Node.js 20.19, 22.3 or later, this is "+process.version`;
   return [
     '#!/usr/bin/env node',
     `if(!process.getBuiltinModule){console.log(${tooOld});process.exit(3)}`,

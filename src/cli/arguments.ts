@@ -1,4 +1,4 @@
-import { ProbeFailure } from '../dialogue/failure.ts';
+import { usage } from '../dialogue/failure.ts';
 import type { Settings } from '../request/settings.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
 import { OPTIONS, type Option } from './options.ts';
@@ -62,5 +62,3 @@ interface Given {
   readonly value: string | undefined;
   readonly inlineValue: boolean | undefined;
 }
-
-const usage = (message: string): ProbeFailure => new ProbeFailure('usage', message);

@@ -1,5 +1,5 @@
 import { readExtraOpts, readsStandardInput } from '../credentials/extra-opts.ts';
-import { ProbeFailure } from '../dialogue/failure.ts';
+import { ProbeFailure, usage } from '../dialogue/failure.ts';
 import { INI_PASSWORD, PASSWORD_OPTIONS } from '../request/credential.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
@@ -34,7 +34,7 @@ export async function expandExtraOpts(given: Settings, section: string, sources:
   }
   const expanded = merge(settings, given);
   if (readsStandardInput(locators) && expanded['password-stdin'] !== undefined) {
-    throw new ProbeFailure('usage', '--extra-opts=@- and --password-stdin both want standard input');
+    throw usage('--extra-opts=@- and --password-stdin both want standard input');
   }
   return expanded;
 }

@@ -5,6 +5,7 @@ const WIDTH = 80;
 
 /** What -h prints, 80 columns wide. yargs lays it out and is loaded for nothing else. */
 export async function helpFor({ name, summary, timeoutS, examples }: Command): Promise<string> {
+  standSomewhere();
   const { default: yargs } = await import('yargs');
   const help = yargs([])
     .scriptName(name)
@@ -27,3 +28,12 @@ export async function helpFor({ name, summary, timeoutS, examples }: Command): P
 
 const describe = ({ name, value, help }: Option, timeoutS: number): string =>
   `${value === undefined ? '' : `${value}: `}${help}${name === 'timeout' ? `, ${timeoutS} if not given` : ''}`;
+
+/** yargs asks for the current folder, and falls where that was removed. */
+function standSomewhere(): void {
+  try {
+    process.cwd();
+  } catch {
+    process.chdir('/');
+  }
+}

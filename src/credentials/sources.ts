@@ -3,10 +3,8 @@ import type { FileKind, Sources } from '../request/sources.ts';
 import { familyOf } from '../runtimes/node/address.ts';
 import { certificatesIn } from '../runtimes/node/authorities.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
+import { LONGEST_FILE, readRegularFile } from '../runtimes/node/files.ts';
 import { askOnTerminal } from './prompt.ts';
-
-/** Longer than any password, key or bundle of certificates. */
-const LONGEST_FILE = 4 * 1024 * 1024;
 
 /** What a request takes from the machine it is made on, with Node. */
 export const nodeSources: Sources = {
@@ -22,37 +20,33 @@ export const nodeSources: Sources = {
 };
 
 function readFile(option: string, path: string, kind: FileKind): string {
-  const fs = builtin.fs();
   const refuse = (why: string): ProbeFailure => new ProbeFailure('configuration', `${option} ${path}: ${why}`);
-  let file: number;
   try {
-    // Without waiting: opening a named pipe that nobody writes to would block for ever.
-    file = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
-  } catch (error) {
-    throw refuse(OPEN_ERRORS[(error as { code?: string }).code ?? ''] ?? (error as Error).message);
-  }
-  try {
-    const { mode, size } = fs.fstatSync(file);
-    if ((mode & fs.constants.S_IFMT) !== fs.constants.S_IFREG) throw refuse('not a regular file');
-    if (kind === 'secret' && (mode & fs.constants.S_IROTH) !== 0) throw refuse('everyone may read it (chmod o-r)');
-    if (size > LONGEST_FILE) throw refuse(`over ${LONGEST_FILE} octets`);
-    const octets = fs.readFileSync(file);
-    if (!builtin.buffer().isUtf8(octets)) throw refuse('not UTF-8');
-    return textOf(octets);
+    const { octets, mode } = readRegularFile(path);
+    const { S_IROTH, S_IWOTH } = builtin.fs().constants;
+    if (kind === 'secret' && (mode & S_IROTH) !== 0) throw refuse('everyone may read it (chmod o-r)');
+    if (kind === 'secret' && (mode & S_IWOTH) !== 0) throw refuse('everyone may write it (chmod o-w)');
+    if (builtin.buffer().isUtf8(octets)) return textOf(octets);
+    if (kind === 'certificates') return octets.toString('latin1');
+    throw refuse('not UTF-8');
   } catch (error) {
     if (error instanceof ProbeFailure) throw error;
-    throw refuse((error as Error).message);
-  } finally {
-    fs.closeSync(file);
+    const { code = '', message } = error as Error & { code?: string };
+    // A password in the place of its file's name is not to be repeated.
+    if (kind === 'secret' && NO_FILE.includes(code) && !path.includes('/')) {
+      throw new ProbeFailure('configuration', `${option}: no such file in the current folder`);
+    }
+    throw refuse(FILE_ERRORS[code] ?? message);
   }
 }
 
-const OPEN_ERRORS: Readonly<Record<string, string>> = {
+const NO_FILE: readonly string[] = ['ENOENT', 'ENAMETOOLONG'];
+
+const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   ENOTDIR: 'no such file',
   EACCES: 'this user may not read it',
   EPERM: 'this user may not read it',
-  EISDIR: 'a directory',
   ENXIO: 'not a regular file',
 };
 
@@ -62,11 +56,16 @@ const textOf = (octets: Buffer): string => octets.toString('utf8').replace(/^\uf
 async function readStandardInput(): Promise<string> {
   const octets: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of process.stdin) {
-    octets.push(chunk as Uint8Array);
-    size += (chunk as Uint8Array).length;
-    if (size > LONGEST_FILE)
-      throw new ProbeFailure('configuration', `standard input holds over ${LONGEST_FILE} octets`);
+  try {
+    for await (const chunk of process.stdin) {
+      octets.push(chunk as Uint8Array);
+      size += (chunk as Uint8Array).length;
+      if (size > LONGEST_FILE)
+        throw new ProbeFailure('configuration', `standard input holds over ${LONGEST_FILE} octets`);
+    }
+  } catch (error) {
+    if (error instanceof ProbeFailure) throw error;
+    throw new ProbeFailure('configuration', `standard input cannot be read (${(error as { code?: string }).code})`);
   }
   const whole = Buffer.concat(octets);
   if (!builtin.buffer().isUtf8(whole)) throw new ProbeFailure('configuration', 'standard input is not UTF-8');
@@ -75,7 +74,7 @@ async function readStandardInput(): Promise<string> {
 
 /** OpenSSL would pass over what it cannot read in silence, and nobody would know why nothing is trusted. */
 function readCertificates(option: string, path: string): string {
-  const pem = readFile(option, path, 'public');
+  const pem = readFile(option, path, 'certificates');
   const each = certificatesIn(pem);
   if (each.length === 0) throw new ProbeFailure('configuration', `${option} ${path}: no certificate in PEM`);
   try {
@@ -86,12 +85,15 @@ function readCertificates(option: string, path: string): string {
   }
 }
 
-function readPrivateKey(option: string, path: string): string {
+function readPrivateKey(option: string, path: string, certificates: string): string {
   const pem = readFile(option, path, 'secret');
+  const { createPrivateKey, X509Certificate } = builtin.crypto();
+  let fits: boolean;
   try {
-    builtin.crypto().createPrivateKey(pem);
-    return pem;
+    fits = new X509Certificate(certificates).checkPrivateKey(createPrivateKey(pem));
   } catch {
     throw new ProbeFailure('configuration', `${option} ${path}: no unencrypted private key in PEM`);
   }
+  if (!fits) throw new ProbeFailure('configuration', `${option} ${path}: not the key of the client certificate`);
+  return pem;
 }

@@ -58,7 +58,8 @@ export function join(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+/** The digits of base 64 by their value (RFC 4648 §4). */
+export const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 /** Base 64 with padding (RFC 4648 §4). */
 export function base64(octets: Uint8Array): string {
@@ -66,10 +67,10 @@ export function base64(octets: Uint8Array): string {
   for (let at = 0; at < octets.length; at += 3) {
     const left = octets.length - at;
     const group = ((octets[at] as number) << 16) | ((octets[at + 1] ?? 0) << 8) | (octets[at + 2] ?? 0);
-    result += ALPHABET[group >> 18] as string;
-    result += ALPHABET[(group >> 12) & 63] as string;
-    result += left > 1 ? (ALPHABET[(group >> 6) & 63] as string) : '=';
-    result += left > 2 ? (ALPHABET[group & 63] as string) : '=';
+    result += BASE64[group >> 18] as string;
+    result += BASE64[(group >> 12) & 63] as string;
+    result += left > 1 ? (BASE64[(group >> 6) & 63] as string) : '=';
+    result += left > 2 ? (BASE64[group & 63] as string) : '=';
   }
   return result;
 }
@@ -86,7 +87,7 @@ export function fromBase64(encoded: string): Uint8Array | null {
   let held = 0;
   let at = 0;
   for (const digit of digits) {
-    bits = ((bits << 6) | ALPHABET.indexOf(digit)) & 0xffffff;
+    bits = ((bits << 6) | BASE64.indexOf(digit)) & 0xffffff;
     held += 6;
     if (held >= 8) {
       held -= 8;

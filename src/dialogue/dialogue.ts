@@ -64,7 +64,7 @@ export interface Connected {
   readonly dead: readonly { readonly address: string; readonly failure: ProbeFailure }[];
 }
 
-/** What came of a TLS handshake. The facts go to the result; the channel binding only to SASL, never to a result. */
+/** What came of a TLS handshake. */
 export interface Secured {
   readonly facts: TlsFacts;
   /** What is wrong with the certificate, the gravest first; the dialogue decides whether that ends the run. */

@@ -55,6 +55,9 @@ export type Reason =
   | 'already-running'
   | 'internal-error';
 
+/** A command line, or another request, that we do not understand. */
+export const usage = (message: string): ProbeFailure => new ProbeFailure('usage', message);
+
 /**
  * The one failure a probe can end with. A bug (TypeError …) is not one: it reaches the command's exit door and ends
  * as `internal-error`.

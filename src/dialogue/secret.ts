@@ -1,4 +1,4 @@
-import { base64, fromBase64, text, utf8 } from './bytes.ts';
+import { BASE64, text, utf8 } from './bytes.ts';
 
 /** What stands in the place of a secret wherever it would have been shown. */
 export const STARS = '****';
@@ -33,50 +33,102 @@ export class Secret {
 export type Mask = (shown: string) => string;
 
 /**
- * Makes the mask for some secrets: servers echo what they were sent (mailutils returns an over-long command line
- * whole), in clear or as the base 64 of AUTH. A run of base 64 is decoded wherever the secret might sit in it, since
- * the same secret encodes in three ways depending on what stands before it.
+ * Makes the mask for some secrets. Servers echo what they were sent, in clear or as the base 64 of AUTH, and not
+ * always faithfully: mailutils returns an over-long line whole, others cut it, put it in capitals or in quotes. So a
+ * secret is looked for in each spelling, in any case, and at the end of a text its beginning is enough.
  */
 export function maskFor(secrets: readonly Secret[]): Mask {
   const known = secrets.map((secret) => secret.reveal()).filter((secret) => secret !== '');
   if (known.length === 0) return (shown) => shown;
   // Longest first, so that a secret that contains another is covered whole.
-  known.sort((a, b) => b.length - a.length);
-  // Six bits a digit: a shorter run cannot hold it.
-  const holds = (run: string): boolean =>
-    known.some((secret) => run.length * 6 >= secret.length * 8 - 6 && encodes(run, secret));
+  const spellings = known
+    .reduce<string[]>((all, secret) => all.concat(spellingsOf(secret)), [])
+    .sort((a, b) => b.length - a.length);
   return (shown) => {
-    let masked = shown.replace(/[A-Za-z0-9+/]{4,}={0,2}/g, (run) => (holds(run) ? STARS : run));
-    for (const secret of known) {
-      masked = masked.split(secret).join(STARS);
-      // A server that does not know UTF-8 may hand the octets back one by one.
-      masked = masked.split(latin1(secret)).join(STARS);
-    }
+    let masked = shown.replace(/[A-Za-z0-9+/_-]{4,}={0,2}/g, (run) =>
+      known.some((secret) => encodes(run, secret)) ? STARS : run,
+    );
+    for (const spelling of spellings) masked = covered(masked, spelling);
     return masked;
   };
 }
 
-/** Whether a run of base 64 carries a secret, at whatever alignment it was cut out of a longer line. */
+/** How a secret may be written: as it is, octet by octet, as a string of C or JSON, in a URL, in hexadecimal. */
+function spellingsOf(secret: string): readonly string[] {
+  const octets = Array.from(utf8(secret));
+  const hex = octets.map((octet) => (octet < 16 ? '0' : '') + octet.toString(16));
+  const spellings = [
+    secret,
+    octets.map((octet) => String.fromCharCode(octet)).join(''),
+    secret.replace(/["'\\]/g, '\\$&'),
+    hex.join(''),
+    hex
+      .map((digits, at) =>
+        /[A-Za-z0-9]/.test(String.fromCharCode(octets[at] as number))
+          ? String.fromCharCode(octets[at] as number)
+          : `%${digits}`,
+      )
+      .join(''),
+    hex
+      .map((digits, at) =>
+        /[A-Za-z0-9._~-]/.test(String.fromCharCode(octets[at] as number))
+          ? String.fromCharCode(octets[at] as number)
+          : `%${digits}`,
+      )
+      .join(''),
+  ];
+  return Array.from(new Set(spellings.map((spelling) => spelling.toLowerCase())));
+}
+
+/** Fewer characters of a secret than this tell nothing, and are the beginning of every other word. */
+const TELLING = 4;
+
+/** A text with one spelling replaced, in any case; at its end, cut short, as well. */
+function covered(shown: string, spelling: string): string {
+  // A character whose lower case is longer would shift what is found.
+  const lower = shown.toLowerCase().length === shown.length ? shown.toLowerCase() : shown;
+  let masked = '';
+  let from = 0;
+  for (let at = lower.indexOf(spelling); at >= 0; at = lower.indexOf(spelling, from)) {
+    masked += shown.slice(from, at) + STARS;
+    from = at + spelling.length;
+  }
+  const rest = shown.slice(from);
+  const closing = /["')>\]]*(?:\.{3}|…)?$/.exec(rest) as RegExpExecArray;
+  const open = lower.slice(from, from + closing.index);
+  for (let length = Math.min(spelling.length - 1, open.length); length >= TELLING; length--) {
+    if (open.endsWith(spelling.slice(0, length)))
+      return masked + rest.slice(0, closing.index - length) + STARS + closing[0];
+  }
+  return masked + rest;
+}
+
+/** Whether a run of base 64, of either alphabet, carries a secret, or the beginning of one where it was cut. */
 function encodes(run: string, secret: string): boolean {
-  if (run.includes(base64(utf8(secret)).replace(/=+$/, ''))) return true;
-  const digits = run.replace(/=+$/, '');
+  const digits = run.replace(/=+$/, '').replace(/-/g, '+').replace(/_/g, '/');
+  // Six bits a digit: a shorter run cannot hold what tells anything.
+  if (digits.length * 6 < Math.min(secret.length, TELLING) * 8) return false;
   for (let skipped = 0; skipped < 4; skipped++) {
-    const cut = digits.slice(skipped);
-    const octets = fromBase64(cut.slice(0, cut.length - (cut.length % 4))) ?? new Uint8Array(0);
-    if (text(octets).includes(secret) || text(octets).includes(latin1(secret))) return true;
-    // The last, incomplete group may hold the secret's end.
-    const rest = cut.length % 4;
-    if (rest < 2) continue;
-    const padded = fromBase64(`${cut.slice(0, -1)}${zeroed(cut.slice(-1), rest)}${'='.repeat(4 - rest)}`);
-    if (padded && text(padded).includes(secret)) return true;
+    const octets = decoded(digits.slice(skipped));
+    for (const spelling of [text(octets), Array.from(octets, (octet) => String.fromCharCode(octet)).join('')]) {
+      if (covered(spelling, secret.toLowerCase()) !== spelling) return true;
+    }
   }
   return false;
 }
 
-/** The last base 64 digit of an incomplete group with the bits cleared that encode nothing. */
-function zeroed(digit: string, rest: number): string {
-  const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-  return digits[digits.indexOf(digit) & (rest === 2 ? 0b110000 : 0b111100)] as string;
+/** The octets of base 64 digits, those of an incomplete last group too. */
+function decoded(digits: string): Uint8Array {
+  const octets: number[] = [];
+  let bits = 0;
+  let held = 0;
+  for (const digit of digits) {
+    bits = ((bits << 6) | BASE64.indexOf(digit)) & 0xffff;
+    held += 6;
+    if (held >= 8) {
+      held -= 8;
+      octets.push((bits >> held) & 0xff);
+    }
+  }
+  return Uint8Array.from(octets);
 }
-
-const latin1 = (secret: string): string => Array.from(utf8(secret), (octet) => String.fromCharCode(octet)).join('');

@@ -1,6 +1,7 @@
 import { text } from '../dialogue/bytes.ts';
 import type { Dialogue } from '../dialogue/dialogue.ts';
 import { line } from './line.ts';
+import { meaningOf, refusal } from './reply.ts';
 import type { Wire } from './wire.ts';
 
 /** What CAPA told: tags in upper case with their arguments as written, or null where the server does not know CAPA. */
@@ -15,6 +16,8 @@ const LONGEST_LISTING = 64 * 1024;
  */
 export function* askCapabilities(wire: Wire): Dialogue<Capabilities> {
   const reply = yield* wire.ask(line`CAPA`);
+  // A server in trouble is another matter than one that does not know CAPA.
+  if (!reply.ok && meaningOf(reply) !== null) throw refusal(reply, 'server-permanent');
   if (!reply.ok) return null;
   const lines: Uint8Array[] = [];
   yield* wire.body(LONGEST_LISTING, lines);
@@ -23,7 +26,9 @@ export function* askCapabilities(wire: Wire): Dialogue<Capabilities> {
   const capabilities = new Map<string, readonly string[]>();
   for (const each of told) {
     const [tag, ...rest] = each.split(' ').filter((word) => word !== '');
-    if (tag !== undefined) capabilities.set(tag.toUpperCase(), rest);
+    // A server may split a long list over several lines of one tag.
+    if (tag !== undefined)
+      capabilities.set(tag.toUpperCase(), [...(capabilities.get(tag.toUpperCase()) ?? []), ...rest]);
   }
   return capabilities;
 }

@@ -1,11 +1,11 @@
 import { fromBase64 } from '../dialogue/bytes.ts';
 import type { Dialogue } from '../dialogue/dialogue.ts';
-import { ProbeFailure } from '../dialogue/failure.ts';
+import { ProbeFailure, type Reason } from '../dialogue/failure.ts';
 import { MECHANISMS } from '../sasl/index.ts';
 import type { Credential, Exchange, Mechanism } from '../sasl/mechanism.ts';
 import type { Capabilities } from './capabilities.ts';
 import { authWithResponse, line, response } from './line.ts';
-import { accept, parseChallenge, parseReply, refusal } from './reply.ts';
+import { accept, LOGIN_CODES, parseChallenge, parseReply, refusal } from './reply.ts';
 import type { Wire } from './wire.ts';
 
 /** How to log on: `auto`, `user` (USER and PASS), or a SASL mechanism by its name in lower case. */
@@ -24,8 +24,8 @@ export function* logIn(wire: Wire, plan: LoginPlan, capabilities: Capabilities):
 
 /** USER and PASS (RFC 1939 §7). A server may say +OK to any USER; it is PASS that counts. */
 function* userAndPass(wire: Wire, { userName, password }: Credential): Dialogue<void> {
-  accept(yield* wire.ask(line`USER ${userName}`), 'login-refused');
-  accept(yield* wire.ask(line`PASS ${password}`), 'login-refused');
+  accept(yield* wire.ask(line`USER ${userName}`), 'login-refused', LOGIN_CODES);
+  accept(yield* wire.ask(line`PASS ${password}`), 'login-refused', LOGIN_CODES);
 }
 
 /**
@@ -35,14 +35,16 @@ function* userAndPass(wire: Wire, { userName, password }: Credential): Dialogue<
  */
 function choose(plan: LoginPlan, capabilities: Capabilities): Mechanism | null {
   const offers = offered(capabilities);
+  // No extension is needed for what RFC 1939 has (RFC 2449 §7): by name it is tried, listed or not.
+  if (plan.method === 'user') return null;
   const wanted = MECHANISMS.filter((each) => plan.method === 'auto' || each.name === plan.method.toUpperCase());
   // Without CAPA nobody knows: then what was asked for by name is tried, and `auto` means USER and PASS.
   if (offers === null) return plan.method === 'auto' ? null : (wanted[0] ?? null);
   const common = wanted.find((each) => offers.includes(each.name));
-  const byUser = plan.method !== 'plain' && offers.includes('USER');
+  const byUser = plan.method === 'auto' && offers.includes('USER');
   // USER and PASS are what mail clients use, unless they cannot say it: RFC 1939 has ASCII alone.
-  if (byUser && (common === undefined || plan.method === 'user' || fitsUserAndPass(plan))) return null;
-  if (common !== undefined && plan.method !== 'user') return common;
+  if (byUser && (common === undefined || fitsUserAndPass(plan))) return null;
+  if (common !== undefined) return common;
   const list = offers.length === 0 ? 'no way to log on' : offers.join(', ');
   const asked = plan.method === 'auto' ? '' : `, not ${plan.method.toUpperCase()}`;
   throw new ProbeFailure('mechanism-not-offered', `the server offers ${list}${asked}`);
@@ -76,7 +78,8 @@ function saslExchange(wire: Wire, mechanism: string, capabilities: Capabilities)
           return yield* challenge(wire);
         }
         yield* wire.send(line`AUTH ${mechanism}`);
-        const first = yield* challenge(wire);
+        // Nothing of the credential was sent: a plain refusal is one of the mechanism.
+        const first = yield* challenge(wire, 'mechanism-not-offered');
         if (first === null) throw new ProbeFailure('protocol-violation', 'AUTH was accepted before any credential');
       }
       yield* wire.send(response(octets));
@@ -86,7 +89,7 @@ function saslExchange(wire: Wire, mechanism: string, capabilities: Capabilities)
 }
 
 /** The server's next challenge decoded, or null for +OK. */
-function* challenge(wire: Wire): Dialogue<Uint8Array | null> {
+function* challenge(wire: Wire, otherwise: Reason = 'login-refused'): Dialogue<Uint8Array | null> {
   const said = yield* wire.statusLine();
   const encoded = parseChallenge(said);
   if (encoded !== null) {
@@ -100,6 +103,6 @@ function* challenge(wire: Wire): Dialogue<Uint8Array | null> {
   const reply = parseReply(said);
   if (reply === null)
     throw new ProbeFailure('protocol-violation', 'neither +OK, -ERR nor a challenge to AUTH', { said });
-  if (!reply.ok) throw refusal(reply, 'login-refused');
+  if (!reply.ok) throw refusal(reply, otherwise, LOGIN_CODES);
   return null;
 }

@@ -34,10 +34,15 @@ export function parseChallenge(said: string): string | null {
   return said.startsWith('+ ') ? said.slice(2) : null;
 }
 
-/** What a response code tells about a refusal (RFC 2449 §8.1, RFC 3206 §4-5). Codes are hierarchical. */
-const MEANING: Readonly<Record<string, Reason>> = {
-  'SYS/TEMP': 'server-temporary',
-  'SYS/PERM': 'server-permanent',
+/** What response codes mean, by code in upper case. */
+export type Codes = Readonly<Record<string, Reason>>;
+
+/** Those any command may be refused with (RFC 3206 §4). */
+const SYSTEM_CODES: Codes = { 'SYS/TEMP': 'server-temporary', 'SYS/PERM': 'server-permanent' };
+
+/** Those a logon may be refused with as well (RFC 2449 §8.1, RFC 3206 §5); elsewhere they mean nothing. */
+export const LOGIN_CODES: Codes = {
+  ...SYSTEM_CODES,
   AUTH: 'login-refused',
   'IN-USE': 'mailbox-in-use', // RFC 2449 §8.1.2: the authentication was good, another session holds the mailbox
   'LOGIN-DELAY': 'login-delay',
@@ -47,11 +52,16 @@ const MEANING: Readonly<Record<string, Reason>> = {
  * The failure a `-ERR` stands for: its response code decides, else what the caller expects of a plain refusal.
  * An unknown lower level counts as the level above: `[SYS/TEMP/QUOTA]` is `SYS/TEMP` (RFC 2449 §8).
  */
-export function refusal(reply: Reply, otherwise: Reason): ProbeFailure {
-  let code = reply.code ?? '';
-  while (code !== '' && MEANING[code] === undefined)
+export function refusal(reply: Reply, otherwise: Reason, codes: Codes = SYSTEM_CODES): ProbeFailure {
+  return new ProbeFailure(meaningOf(reply, codes) ?? otherwise, '', { said: reply.said });
+}
+
+/** What a reply's code means there, or null. */
+export function meaningOf({ code: whole }: Reply, codes: Codes = SYSTEM_CODES): Reason | null {
+  let code = whole ?? '';
+  while (code !== '' && codes[code] === undefined)
     code = code.includes('/') ? code.slice(0, code.lastIndexOf('/')) : '';
-  return new ProbeFailure(MEANING[code] ?? otherwise, '', { said: reply.said });
+  return codes[code] ?? null;
 }
 
 /**
@@ -59,7 +69,7 @@ export function refusal(reply: Reply, otherwise: Reason): ProbeFailure {
  *
  * @throws ProbeFailure what `refusal` makes of a `-ERR`
  */
-export function accept(reply: Reply, otherwise: Reason): Reply {
-  if (!reply.ok) throw refusal(reply, otherwise);
+export function accept(reply: Reply, otherwise: Reason, codes: Codes = SYSTEM_CODES): Reply {
+  if (!reply.ok) throw refusal(reply, otherwise, codes);
   return reply;
 }

@@ -105,6 +105,14 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
     }
   };
 
+  // Time is booked from one answer to the next, what the dialogue made of the last one with it: nothing is lost.
+  let booked = now();
+  const book = (phase: Phase): void => {
+    const until = now();
+    phases.set(phase, (phases.get(phase) ?? 0) + until - booked);
+    booked = until;
+  };
+
   const outcome = async (): Promise<Account<T>['outcome']> => {
     let told = false;
     try {
@@ -113,14 +121,13 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
         if (step.done) return { value: step.value };
         const want: Want = step.value;
         if (want.want !== 'note') last = want;
-        const began = now();
         let problem: unknown = null;
         try {
           await answer(want);
         } catch (thrown) {
           problem = thrown;
         }
-        if (want.want !== 'note') phases.set(want.phase, (phases.get(want.phase) ?? 0) + now() - began);
+        if (want.want !== 'note') book(want.phase);
         if (problem !== null && !(problem instanceof ProbeFailure)) throw problem;
         if (problem === null) {
           step = dialogue.next();
@@ -140,6 +147,7 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
 
   try {
     const came = await outcome();
+    if (last !== null) book((last as Want).phase);
     if ('failure' in came)
       trace?.happened(`${came.failure.reason}${came.failure.message && `: ${came.failure.message}`}`);
     const times = Array.from(phases, ([name, ms]) => ({ name, ms }));
@@ -169,7 +177,8 @@ function tooLate(last: Want | null, allowedMs: number): ProbeFailure {
   return new ProbeFailure('timed-out', `${missing[last.want]} ${within}`);
 }
 
-const LONGEST_TRACE = 500;
+const FIRST_LINES = 300;
+const LATEST_LINES = 100;
 const LONGEST_LINE = 400;
 const LONGEST_HELD = 8 * 1024;
 const LF = 0x0a;
@@ -180,7 +189,9 @@ const NOTHING: Uint8Array = new Uint8Array(0);
  * pieces, and a mask that sees pieces covers nothing.
  */
 class Trace {
-  private readonly spoken: Spoken[] = [];
+  private readonly first: Spoken[] = [];
+  private readonly latest: Spoken[] = [];
+  private omitted = 0;
   private readonly mask: Mask;
   private readonly now: () => number;
   private readonly began: number;
@@ -215,7 +226,9 @@ class Trace {
 
   lines(): readonly Spoken[] {
     this.flush();
-    return this.spoken;
+    if (this.omitted === 0) return [...this.first, ...this.latest];
+    const atMs = this.latest[0]?.atMs ?? 0;
+    return [...this.first, { atMs, who: '*', words: `… ${this.omitted} lines left out` }, ...this.latest];
   }
 
   /** Octets, not text: a character may come in pieces too. What goes beyond a line's length is dropped. */
@@ -230,8 +243,13 @@ class Trace {
   }
 
   private add(who: Spoken['who'], words: string): void {
-    if (this.spoken.length >= LONGEST_TRACE) return;
     const masked = who === '*' ? words : this.mask(words);
-    this.spoken.push({ atMs: this.now() - this.began, who, words: printable(masked, LONGEST_LINE) });
+    const line: Spoken = { atMs: this.now() - this.began, who, words: printable(masked, LONGEST_LINE) };
+    // How it began and how it ended tell most.
+    if (this.first.length < FIRST_LINES) this.first.push(line);
+    else this.latest.push(line);
+    if (this.latest.length <= LATEST_LINES) return;
+    this.latest.shift();
+    this.omitted++;
   }
 }

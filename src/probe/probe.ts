@@ -89,7 +89,7 @@ function tell(
   const problem = (failure: ProbeFailure): Problem => problemOf(failure, plan, mask);
   const told = {
     schema: 1,
-    casServer: plan.server,
+    casServer: printable(plan.server, LONGEST_MESSAGE),
     localSite: plan.localSite,
     scenario: 'Test POP3 Connectivity',
     latencyMs,
@@ -101,7 +101,7 @@ function tell(
       address,
       problem: failure.message,
     })),
-    userName: plan.visit.login.userName,
+    userName: printable(plan.visit.login.userName, LONGEST_MESSAGE),
     startTime,
     phases: account.phases,
     tls: account.tls === null ? null : printableFacts(account.tls),
@@ -122,9 +122,9 @@ export function problemOf(failure: ProbeFailure, plan: ProbePlan, mask: Mask): P
     reason: failure.reason,
     message: [printable(failure.message, LONGEST_MESSAGE), said].filter((clause) => clause !== '').join(', '),
     hint: hintFor(failure.reason, {
-      server,
+      server: printable(server, LONGEST_MESSAGE),
       port: to.port,
-      userName: to.login.userName,
+      userName: printable(to.login.userName, LONGEST_MESSAGE),
       connectionType: to.connectionType,
       phase: failure.phase,
     }),

@@ -1,12 +1,10 @@
-import { ProbeFailure } from '../dialogue/failure.ts';
+import { ProbeFailure, usage } from '../dialogue/failure.ts';
 import { Secret } from '../dialogue/secret.ts';
 import { hasControl } from '../pop3/line.ts';
 import { printable } from '../probe/printable.ts';
 import type { Credential } from '../sasl/mechanism.ts';
 import type { Settings } from './settings.ts';
 import type { Sources } from './sources.ts';
-
-const usage = (message: string): ProbeFailure => new ProbeFailure('usage', message);
 
 type Source = (settings: Settings, sources: Sources) => string | Promise<string>;
 
@@ -22,7 +20,12 @@ const PASSWORD_SOURCES: Readonly<Record<string, Source>> = {
   'password-env': (settings, { environment }) => {
     const name = settings['password-env'] as string;
     const value = environment(name);
-    if (value === undefined) throw new ProbeFailure('configuration', `--password-env: there is no variable ${name}`);
+    if (value === undefined)
+      // The password itself in the place of its name is not to be repeated.
+      throw new ProbeFailure(
+        'configuration',
+        `--password-env: there is no variable ${/^[A-Z_][A-Z0-9_]*$/.test(name) ? name : 'of that name'}`,
+      );
     return value;
   },
   'password-stdin': (_, { standardInput }) => standardInput(),

@@ -1,4 +1,4 @@
-import { ProbeFailure, type Reason } from '../dialogue/failure.ts';
+import { type Reason, usage } from '../dialogue/failure.ts';
 import { REASONS } from '../verdict/severity.ts';
 
 /**
@@ -12,5 +12,5 @@ export function parseReason(option: string, given: string): Reason {
   const word = given.toLowerCase().split('-')[0] as string;
   const alike = word === '' ? [] : REASONS.filter((reason) => reason.includes(word));
   const hint = alike.length === 0 ? 'docs/reasons.md lists them' : `there is ${alike.join(', ')}`;
-  throw new ProbeFailure('usage', `${option}: there is no reason ${JSON.stringify(given)}; ${hint}`);
+  throw usage(`${option}: there is no reason ${JSON.stringify(given)}; ${hint}`);
 }

@@ -1,5 +1,5 @@
 import type { Address } from '../dialogue/dialogue.ts';
-import { ProbeFailure, type Reason } from '../dialogue/failure.ts';
+import { type Reason, usage } from '../dialogue/failure.ts';
 import { hasControl } from '../pop3/line.ts';
 import type { LoginMethod } from '../pop3/login.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
@@ -28,8 +28,6 @@ export interface Defaults {
   readonly timeoutS: number;
   readonly test: 'light' | 'full';
 }
-
-const usage = (message: string): ProbeFailure => new ProbeFailure('usage', message);
 
 /**
  * Reads settings into a request.
@@ -148,7 +146,7 @@ interface Host {
 function parseHost(option: string, given: unknown, sources: Sources): Host {
   if (typeof given !== 'string' || given === '')
     throw usage(`no server: give ${option} HOST${option === '--client-access-server' ? ' (-H)' : ''}`);
-  const bare = /^\[(.*)\]$/.exec(given)?.[1] ?? given;
+  const bare = /^\[([^\]]*:[^\]]*)\]$/.exec(given)?.[1] ?? given;
   const family = sources.family(bare);
   if (family === 4 || family === 6) return { shown: bare, ascii: bare, address: { address: bare, family } };
   // Only an international name is converted, and only a name: the conversion would drop or cut what else there is.
@@ -157,8 +155,8 @@ function parseHost(option: string, given: unknown, sources: Sources): Host {
   const labels = ascii.replace(/\.$/, '').split('.');
   const isName =
     ascii.length <= 254 && labels.every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));
-  // All digits and dots is a mistyped address: getaddrinfo would read `10.1` as 10.0.0.1.
-  if (!isName || /^[0-9.]+$/.test(ascii)) {
+  // A number at the end is a mistyped address: getaddrinfo would read `10.1` and `0x7f.1` as 10.0.0.1 and 127.0.0.1.
+  if (!isName || /^(?:\d+|0x[0-9a-f]*)$/i.test(labels[labels.length - 1] as string)) {
     const port = /^[^:]+:\d+$/.test(bare) ? '; the port goes with -p' : '';
     throw usage(`${option} takes a host name or an IP address, not ${JSON.stringify(given)}${port}`);
   }
@@ -204,10 +202,8 @@ function parseClientCertificate(settings: Settings, sources: Sources): TlsTerms[
   const { 'client-certificate': path, 'client-key': keyPath = path } = settings;
   if (path === undefined && keyPath === undefined) return null;
   if (path === undefined) throw usage('--client-key needs --client-certificate');
-  return {
-    certificate: sources.certificates('--client-certificate', path as string),
-    key: sources.privateKey('--client-key', keyPath as string),
-  };
+  const certificate = sources.certificates('--client-certificate', path as string);
+  return { certificate, key: sources.privateKey('--client-key', keyPath as string, certificate) };
 }
 
 /** Seconds above zero, fractions allowed; 0 means the documented maximum to the cmdlet, and no limit is no plugin's. */
@@ -216,13 +212,16 @@ function seconds(settings: Settings, name: string, otherwise: number, most: numb
   if (given === undefined) return otherwise;
   const value = /^\d{1,4}(\.\d{1,3})?$/.test(String(given)) ? Number(given) : Number.NaN;
   if (value > 0 && value <= most) return value;
-  throw usage(`--${name} takes seconds above 0, up to ${most}, not ${JSON.stringify(given)}`);
+  throw usage(`--${name} takes seconds above 0, up to ${most}${unlike(given)}`);
 }
+
+/** What was given instead of a number, unless it might be a password gone astray: `-phunter2`. */
+const unlike = (given: unknown): string => (/^[-+0-9.]{1,12}$/.test(String(given)) ? `, not "${given}"` : '');
 
 function wholeNumber(option: string, given: unknown, least: number, most: number): number {
   const value = /^\d{1,9}$/.test(String(given)) ? Number(given) : Number.NaN;
   if (value >= least && value <= most) return value;
-  throw usage(`${option} takes a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
+  throw usage(`${option} takes a whole number from ${least} to ${most}${unlike(given)}`);
 }
 
 function oneOf<T extends string>(option: string, given: unknown, choices: readonly T[], otherwise: T): T {

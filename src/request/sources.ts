@@ -8,12 +8,16 @@ export interface Sources {
   readonly askOnTerminal: (prompt: string) => Promise<string | null>;
   /** The certificates of a PEM file, every one of them readable. */
   readonly certificates: (option: string, path: string) => string;
-  readonly privateKey: (option: string, path: string) => string;
+  /** A private key, provided it is that of the first of some certificates. */
+  readonly privateKey: (option: string, path: string, certificates: string) => string;
   /** 4 or 6 for an IP address, else 0. */
   readonly family: (text: string) => 0 | 4 | 6;
   /** An international name in the form of DNS (RFC 5890), or '' where it has none. */
   readonly ascii: (name: string) => string;
 }
 
-/** A secret file that everyone may read is refused; a public one may lie open. */
-export type FileKind = 'secret' | 'public';
+/**
+ * A secret file that everyone may read or write is refused; a public one may lie open; one of certificates may hold
+ * remarks in any character set.
+ */
+export type FileKind = 'secret' | 'public' | 'certificates';

@@ -1,4 +1,4 @@
-import { ProbeFailure } from '../dialogue/failure.ts';
+import { usage } from '../dialogue/failure.ts';
 import { METRIC_NAMES, type MetricName, type Thresholds } from '../verdict/metric.ts';
 import { parseRange, type Range } from '../verdict/range.ts';
 
@@ -16,15 +16,11 @@ export function parseThresholds(option: string, given: readonly string[]): Thres
       const name = parts[1] ?? 'time';
       const range = parseRange(parts[2] as string);
       if (!isMetric(name))
-        throw new ProbeFailure(
-          'usage',
+        throw usage(
           `${option}: there is no metric "${name}"; there are time, time_PHASE, delivery, polls, messages, octets, certificate and stale`,
         );
       if (range === null)
-        throw new ProbeFailure(
-          'usage',
-          `${option} takes [METRIC=]RANGE with a range such as 5, 10:, ~:10 or @10:20, not "${threshold}"`,
-        );
+        throw usage(`${option} takes [METRIC=]RANGE with a range such as 5, 10:, ~:10 or @10:20, not "${threshold}"`);
       return [name, range];
     }),
   );
@@ -43,8 +39,7 @@ export function parseCertificateDays(given: string | undefined): {
   if (given === undefined) return { warning: none, critical: none };
   const [, warning, critical] = /^(\d{1,5})(?:,(\d{1,5}))?$/.exec(given) ?? [];
   if (warning === undefined || Number(critical ?? 0) > Number(warning)) {
-    throw new ProbeFailure(
-      'usage',
+    throw usage(
       `--certificate-days takes WARN or WARN,CRIT in days, CRIT no more than WARN, not ${JSON.stringify(given)}`,
     );
   }

@@ -48,9 +48,11 @@ export async function createAuthority(name: string): Promise<Authority> {
 }
 
 /** A server's certificate that vouches for itself, as appliances are delivered with. */
-export async function selfSign(names: readonly string[]): Promise<Identity> {
+export async function selfSign(names: readonly string[], notAfter?: Date): Promise<Identity> {
   const keys = await generateKeys('ec');
-  return issueLeaf({ name: names[0] ?? 'nameless', keys, certificate: '', chain: '' }, { names }, keys);
+  const signer = { name: names[0] ?? 'nameless', keys, certificate: '', chain: '' };
+  const notBefore = notAfter === undefined ? undefined : new Date(notAfter.getTime() - 90 * DAY_MS);
+  return issueLeaf(signer, { names, ...(notBefore && notAfter ? { notBefore, notAfter } : {}) }, keys);
 }
 
 type KeyType = 'ec' | 'rsa2048' | 'rsa1024';

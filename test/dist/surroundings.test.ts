@@ -1,5 +1,8 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { CHECK_POP3, keepSecret, launch, privateFolder, run } from '../support/run.ts';
@@ -72,5 +75,74 @@ describe('surroundings change no verdict:', () => {
       {},
     );
     expect(readFileSync(codeFile, 'utf8')).toBe('2\n');
+  });
+});
+
+describe('what is in the way ends as a verdict, not as a hang', () => {
+  test('a pipe that nobody reads, full of a long report', async () => {
+    const names = Array.from({ length: 1500 }, (_, at) => `host-${at}.department-of-names.example.com`);
+    const server = await startSandbox({ password: PASSWORD, names: ['localhost', ...names] });
+    const argv = [...logon(passwordFile), '-p', String(server.pop3sPort), '-S', '--trust-any-ssl-certificate', '-vv'];
+    const child = spawn(
+      CHECK_POP3,
+      argv.filter((argument) => argument !== '--ca-file' && argument !== caFile),
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    child.stdout.pause();
+    const [code] = await Promise.race([once(child, 'exit'), sleep(8000).then(() => ['still there'])]);
+    child.kill('SIGKILL');
+    await server.close();
+    expect(code).toBe(1);
+  });
+
+  test('a named pipe in the place of the CA bundle', async () => {
+    const pipe = join(folder.path, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const argv = logon(passwordFile).filter((argument) => argument !== '--ca-file' && argument !== caFile);
+    const { line, tookMs } = await run(CHECK_POP3, argv, { env: { SSL_CERT_FILE: pipe } });
+    expect(line).toContain('certificate-untrusted');
+    expect(tookMs).toBeLessThan(5000);
+  });
+
+  test('standard input that cannot be read', async () => {
+    const argv = ['-H', 'localhost', '-u', 'probe', '--password-stdin', '--light-mode'];
+    const { code, stdout } = await launch(
+      '/bin/sh',
+      ['-c', `exec "$@" 0> ${folder.file('in', '')}`, 'sh', CHECK_POP3, ...argv],
+      {},
+    );
+    expect(stdout).toContain('UNKNOWN - configuration, standard input cannot be read (EBADF)');
+    expect(code).toBe(3);
+  });
+
+  test('help in a folder that is gone', async () => {
+    const gone = mkdtempSync(join(folder.path, 'gone-'));
+    const { stdout } = await launch(
+      '/bin/sh',
+      ['-c', 'cd "$1" && rmdir "$1" && shift && exec "$@"', 'sh', gone, CHECK_POP3, '--help'],
+      {},
+    );
+    expect(stdout).toContain('Usage: check_pop3');
+  });
+
+  test.each([16, 18, 20, 21, 22, 24])('no more than %i open files', async (limit) => {
+    // In a process group of its own: what goes wrong here once ended the whole group.
+    const script = `ulimit -n ${limit}; "$@"; echo "alive $?"`;
+    const argv = [
+      '-H',
+      'localhost',
+      '-p',
+      '1',
+      '-u',
+      'probe',
+      '--password-file',
+      passwordFile,
+      '--light-mode',
+      '-t',
+      '2',
+    ];
+    const { stdout } = await launch('setsid', ['-w', 'bash', '-c', script, 'bash', CHECK_POP3, ...argv], {});
+    expect(stdout).toContain('alive');
+    if (stdout.startsWith('POP3 ')) expect(stdout).toMatch(/^POP3 (UNKNOWN|CRITICAL) - [^\n]*\nalive [23]\n$/);
   });
 });

@@ -6,6 +6,7 @@ import { createServer, type Server, type TlsOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Authority, createAuthority, type Identity, type Leaf, selfSign } from '../../src/sandbox/authority.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { crossSignedAndExpired, withPssKey } from '../support/odd-certificates.ts';
 import { CHECK_POP3, type Ended, keepSecret, privateFolder, run } from '../support/run.ts';
 
 const PASSWORD = keepSecret('correct-horse-battery-staple');
@@ -124,6 +125,30 @@ describe('a certificate at fault is refused over either kind of TLS, before a wo
     expect(code).toBe(2);
   });
 
+  test('with an RSA-PSS key of 1024 bits', async () => {
+    const { certificate, key } = await withPssKey(authority, 'mail.example.com', 1024);
+    const { line } = await check(await tlsServer({ cert: certificate, key }), '-S');
+    expect(line).toContain('certificate-weak, the certificate has an RSA key of 1024 bits');
+  });
+
+  test.each<[string, () => Promise<Identity>]>([
+    ['self-signed', () => selfSign(['mail.example.com'], new Date(Date.now() - DAY))],
+    [
+      'of another authority',
+      async () =>
+        (await createAuthority('Somebody Else')).issue({
+          names: ['mail.example.com'],
+          notBefore: new Date(Date.now() - 90 * DAY),
+          notAfter: new Date(Date.now() - DAY),
+        }),
+    ],
+  ])('expired and %s: renewing it would not do', async (_, identity) => {
+    const sandbox = await presenting(await identity());
+    const { stdout } = await check(sandbox.pop3sPort, '-S', '-v');
+    expect(stdout).toMatch(/CRITICAL - mail\.example\.com: certificate-expired, /);
+    expect(stdout).toMatch(/\n\[WARNING\] certificate-untrusted, /);
+  });
+
   test('several faults: the gravest on the line, the others not lost', async () => {
     const notAfter = new Date(Date.now() - DAY);
     const sandbox = await presenting(
@@ -147,6 +172,14 @@ describe('a good certificate', () => {
   ])('%s', async (_, identity) => {
     const sandbox = await presenting(await identity());
     expect(await check(sandbox.pop3sPort, '-S')).toMatchObject({ code: 0 });
+  });
+
+  test('is good though the server sends an old, expired one of its authority along', async () => {
+    const { certificate, key } = await issue();
+    const sandbox = await presenting({ certificate: certificate + (await crossSignedAndExpired(authority)), key });
+    const { code, line } = await check(sandbox.pop3sPort, '-S');
+    expect(line).toContain(' certificate=89;21:;7:');
+    expect(code).toBe(0);
   });
 
   test('is shown with its days though the logon fails', async () => {

@@ -137,6 +137,7 @@ test('every fault of the sandbox is met', () => {
 
 async function server(fault: string): Promise<Sandbox> {
   const identity = await authority.issue({ names: ['localhost'] });
+  if (fault !== '-' && !isFaultName(fault)) throw new Error(`no fault is called ${fault}`);
   const faults = isFaultName(fault) ? [fault] : [];
   const sandbox = await startSandbox({
     password: PASSWORD,

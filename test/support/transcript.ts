@@ -24,6 +24,7 @@ import { scriptedWorld } from './scripted-world.ts';
  *   warned: timed-out in quit
  *   found: JSON of what the errand brought back
  *   shows: text that the failure's message or the server's words hold
+ *   hides: text that no line of the trace holds
  */
 export interface Transcript {
   readonly name: string;
@@ -36,6 +37,7 @@ export interface Transcript {
     readonly warned: readonly string[];
     readonly found: string | null;
     readonly shows: readonly string[];
+    readonly hides: readonly string[];
   };
 }
 
@@ -50,14 +52,15 @@ export const transcripts = (): readonly Transcript[] =>
 export function parseTranscript(name: string, content: string): Transcript {
   const steps: Step[] = [];
   const settings = new Map<string, string>();
-  const expected: { result: string; warned: string[]; found: string | null; shows: string[] } = {
+  const expected: { result: string; warned: string[]; found: string | null; shows: string[]; hides: string[] } = {
     result: '',
     warned: [],
     found: null,
     shows: [],
+    hides: [],
   };
   for (const [at, line] of content.split('\n').entries()) {
-    const parts = /^(?:(plan|result|warned|found|shows|C|S):|(S[~*-])|(\())(?: ?)(.*)$/.exec(line);
+    const parts = /^(?:(plan|result|warned|found|shows|hides|C|S):|(S[~*-])|(\())(?: ?)(.*)$/.exec(line);
     const [, keyword, special, bracket, rest = ''] = parts ?? [];
     if (parts === null && !/^(#.*|\s*)$/.test(line))
       throw new Error(`${name} line ${at + 1} is no line of a transcript`);
@@ -66,6 +69,7 @@ export function parseTranscript(name: string, content: string): Transcript {
     if (keyword === 'warned') expected.warned.push(rest);
     if (keyword === 'found') expected.found = rest;
     if (keyword === 'shows') expected.shows.push(rest);
+    if (keyword === 'hides') expected.hides.push(rest);
     if (keyword === 'C') steps.push({ does: 'hears', line: unescaped(rest) });
     if (keyword === 'S') say(steps, `${unescaped(rest)}\r\n`);
     if (special === 'S~') say(steps, `${unescaped(rest)}\n`);

@@ -1,5 +1,6 @@
 import type { SecureContext } from 'node:tls';
 import { builtin } from './builtin.ts';
+import { readRegularFile } from './files.ts';
 
 /** Where systems keep the certificates of authorities, in one file: Debian, Fedora, SUSE, Alpine and the BSDs. */
 const BUNDLES = [
@@ -20,11 +21,17 @@ export function trustSystem(context: SecureContext): void {
   }
 }
 
+/** All that is trusted without `--ca-file`: Node's own roots and the system's. */
+export const trustedCertificates = (): readonly string[] => [
+  ...builtin.tls().rootCertificates,
+  ...systemCertificates(),
+];
+
 function systemCertificates(): readonly string[] {
   const named = process.env.SSL_CERT_FILE;
   for (const path of named === undefined || named === '' ? BUNDLES : [named, ...BUNDLES]) {
     try {
-      return certificatesIn(builtin.fs().readFileSync(path, 'latin1'));
+      return certificatesIn(readRegularFile(path).octets.toString('latin1'));
     } catch {
       // Not this kind of system: the next one.
     }

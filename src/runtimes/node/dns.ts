@@ -1,7 +1,10 @@
+import type { Resolver } from 'node:dns';
+import type { Readable } from 'node:stream';
 import type { Address } from '../../dialogue/dialogue.ts';
 import { ProbeFailure } from '../../dialogue/failure.ts';
 import { parseAddress } from './address.ts';
 import { builtin } from './builtin.ts';
+import { failureOf } from './errors.ts';
 
 /** A lookup that can be given up. */
 export interface Lookup {
@@ -40,25 +43,43 @@ function byThread(name: string, family: 0 | 4 | 6): Lookup {
 function byGetent(name: string, family: 0 | 4 | 6): Lookup {
   const resolver = new (builtin.dns().Resolver)();
   const child = builtin.childProcess().spawn('getent', ['ahosts', name], { stdio: ['ignore', 'pipe', 'ignore'] });
+  let isAbandoned = false;
   const done = new Promise<readonly Address[]>((resolve, reject) => {
+    const useThread = (): void => void byThread(name, family).done.then(resolve, reject);
     let listed = '';
-    child.stdout.on('data', (octets: Uint8Array) => {
+    // Without a file descriptor left there is no child, and no output of it.
+    (child.stdout as Readable | undefined)?.on('data', (octets: Uint8Array) => {
       listed += String(octets);
     });
-    child.on('error', () => byThread(name, family).done.then(resolve, reject));
+    child.on('error', (error: Error & { code?: string }) => {
+      if (error.code === 'ENOENT') useThread();
+      else reject(failureOf(error, 'getent: '));
+    });
     child.on('close', (code) => {
-      if (code === null || code < 0) return;
       const found = addressesIn(listed).filter((each) => family === 0 || each.family === family);
+      if (isAbandoned) return;
       if (found.length > 0) resolve(found);
-      // getent does not tell "no such name" from "no answer"; the resolver library does.
-      else resolver.resolve4(name, (error) => reject(lookupFailure(name, error?.code ?? 'ENODATA')));
+      else if (code === GETENT_NOT_FOUND) askWhy(resolver, name).then(reject);
+      else useThread();
     });
   });
   const abandon = (): void => {
-    child.kill('SIGKILL');
+    isAbandoned = true;
+    // Never without a process id: kill(0) is meant for the whole process group.
+    if (child.pid !== undefined) child.kill('SIGKILL');
     resolver.cancel();
   };
   return { done, abandon };
+}
+
+/** getent(1): the key is not in the database. It says the same when no resolver answers. */
+const GETENT_NOT_FOUND = 2;
+
+/** What getent does not tell: "no such name" from "no answer". */
+function askWhy(resolver: Resolver, name: string): Promise<ProbeFailure> {
+  return new Promise((resolve) => {
+    resolver.resolve4(name, (error) => resolve(lookupFailure(name, error?.code ?? 'ENODATA')));
+  });
 }
 
 /** Codes of getaddrinfo and of the resolver library: the name is known not to exist, or to have no address. */

@@ -7,7 +7,7 @@ import { lookupsInThreads } from './dns.ts';
  * @param stdout written with blocking calls: nothing is lost to an exit that comes before a stream has drained
  */
 export function leave(stdout: string, exitCode: number): never {
-  writeAll(stdout);
+  writeAll(bounded(Buffer.from(stdout, 'utf8')));
   // Node waits for its threads, and a lookup in one cannot be called back. Another program in our place need not
   // wait: the shell takes over this process and ends with our code.
   const { execve } = process as { execve?: (file: string, argv: readonly string[], env: object) => never };
@@ -24,8 +24,18 @@ export function leave(stdout: string, exitCode: number): never {
 /** How long a reader that does not read is waited for. */
 const PATIENCE_MS = 2000;
 
-function writeAll(stdout: string): void {
-  let left = Buffer.from(stdout, 'utf8');
+/** What an empty pipe takes without anybody reading it: a write beyond that could block for ever. */
+const MOST_OCTETS = 60 * 1024;
+
+/** A report that is too long ends with the last whole line that fits, and says so. */
+function bounded(report: Buffer): Buffer {
+  if (report.length <= MOST_OCTETS) return report;
+  const whole = report.subarray(0, report.lastIndexOf(0x0a, MOST_OCTETS) + 1);
+  return Buffer.concat([whole, Buffer.from(`… ${report.length - whole.length} more octets left out\n`, 'utf8')]);
+}
+
+function writeAll(report: Buffer): void {
+  let left = report;
   const until = Date.now() + PATIENCE_MS;
   while (left.length > 0) {
     try {

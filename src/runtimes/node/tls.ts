@@ -6,7 +6,8 @@ import { ProbeFailure } from '../../dialogue/failure.ts';
 import type { TlsTerms } from '../../probe/world.ts';
 import { trustSystem } from './authorities.ts';
 import { builtin } from './builtin.ts';
-import { factsOf, faultsOf } from './certificate.ts';
+import { factsOf } from './certificate.ts';
+import { faultsOf } from './certificate-faults.ts';
 import { failureOf } from './errors.ts';
 
 /**
@@ -46,11 +47,12 @@ export async function startTls(
 }
 
 function securedBy(socket: TLSSocket, leaf: X509Certificate, terms: TlsTerms): Secured {
-  const faults = faultsOf(leaf, terms, verifyError(socket), new Date());
+  const now = new Date();
+  const faults = faultsOf({ leaf, terms, verifyError: verifyError(socket), now });
   const facts = {
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher().standardName ?? socket.getCipher().name,
-    ...factsOf(leaf, new Date()),
+    ...factsOf(leaf, socket.authorized, now),
     authorized: faults.length === 0,
   };
   return { facts, faults };
@@ -73,7 +75,7 @@ function contextFor({ authorities, clientCertificate }: TlsTerms): SecureContext
     if (authorities === null) trustSystem(context);
     return context;
   } catch (error) {
-    // What the border could not see: a key that does not fit its certificate.
+    // What the border could not see: OpenSSL may take exception to what Node's parser let pass.
     throw new ProbeFailure('configuration', `TLS could not be set up: ${(error as Error).message}`);
   }
 }

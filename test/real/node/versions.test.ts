@@ -96,7 +96,9 @@ describe.each(['12', '18'])('Node.js %s', (version) => {
       const { code, stdout } = await run(copy, logon(sandbox.pop3Port), {
         node: pathOf(program.commands[0] as string),
       });
-      expect(stdout).toMatch(/^POP3 UNKNOWN - check_pop3 needs Node.js 20.19 or later, this is v1[28]\.\d+\.\d+\n$/);
+      expect(stdout).toMatch(
+        /^POP3 UNKNOWN - check_pop3 needs Node\.js 20\.19, 22\.3 or later, this is v1[28]\.\d+\.\d+\n$/,
+      );
       expect(code).toBe(3);
     });
   });

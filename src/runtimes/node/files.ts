@@ -1,0 +1,25 @@
+import { builtin } from './builtin.ts';
+
+/** Longer than any password, key or bundle of certificates. */
+export const LONGEST_FILE = 4 * 1024 * 1024;
+
+/**
+ * Reads a file that is one. A named pipe nobody writes to, or a device without an end, would hold a run for ever: it
+ * is opened without waiting, and looked at before it is read.
+ *
+ * @throws Error with a `code` of the system's, or `EFTYPE` for what is no regular file, `EFBIG` for a large one
+ */
+export function readRegularFile(path: string): { readonly octets: Buffer; readonly mode: number } {
+  const fs = builtin.fs();
+  const file = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  try {
+    const { mode, size } = fs.fstatSync(file);
+    if ((mode & fs.constants.S_IFMT) !== fs.constants.S_IFREG) throw refused('EFTYPE', 'not a regular file');
+    if (size > LONGEST_FILE) throw refused('EFBIG', `over ${LONGEST_FILE} octets`);
+    return { octets: fs.readFileSync(file), mode };
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
+const refused = (code: string, message: string): Error => Object.assign(new Error(message), { code });
