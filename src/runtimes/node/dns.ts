@@ -59,6 +59,8 @@ function byGetent(name: string, family: 0 | 4 | 6): Lookup {
       const found = addressesIn(listed).filter((each) => family === 0 || each.family === family);
       if (isAbandoned) return;
       if (found.length > 0) resolve(found);
+      else if (code === 0)
+        reject(lookupFailure(name, 'ENODATA')); // addresses of the other family
       else if (code === GETENT_NOT_FOUND) askWhy(resolver, name).then(reject);
       else useThread();
     });

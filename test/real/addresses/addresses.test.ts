@@ -18,6 +18,7 @@ describe.skipIf(missing(NAMESPACES))('a farm behind one name', () => {
       '127.0.0.9 farm.example.com',
       '127.0.0.8 half.example.com',
       '::1 six.example.com',
+      '2001:db8::1 only-six.example.com',
     ].join('\n'),
   );
   let sandbox: Sandbox;
@@ -84,7 +85,7 @@ describe.skipIf(missing(NAMESPACES))('a farm behind one name', () => {
     const { code, stdout } = await check('six.example.com', '-6');
     expect(stdout).toContain('connection: ::1 port');
     expect(code).toBe(0);
-    const { line } = await check('six.example.com', '-4');
+    const { line } = await check('only-six.example.com', '-4');
     expect(line).toContain('dns-');
   });
 
