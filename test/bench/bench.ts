@@ -70,6 +70,7 @@ type Place = {
   readonly here: string;
   readonly checkPop3: string;
   readonly emptyScript: string;
+  readonly bareScript: string;
   readonly passwordFile: string;
   readonly curlConfig: string;
   readonly authorityFile: string;
@@ -102,6 +103,13 @@ function contestants(place: Place): readonly Contestant[] {
   });
   return [
     { name: 'empty Node script', link: null, role: 'empty', command: [node, place.emptyScript] },
+    // What Node itself takes for a connection, without a word of POP3 said: the floor under check_pop3.
+    { name: 'Node, connect and greet', link: 'plaintext', command: [node, place.bareScript, portOf('plaintext')] },
+    {
+      name: 'Node, connect and greet',
+      link: 'ssl',
+      command: [node, place.bareScript, portOf('ssl'), place.authorityFile],
+    },
     ...forEachLink((link) => ({
       name: 'check_pop3',
       link,
@@ -241,11 +249,22 @@ async function furnish(
     here,
     checkPop3,
     emptyScript: await write('empty.js', ''),
+    bareScript: await write('bare.js', BARE_SCRIPT),
     passwordFile: await write('password', `${PASSWORD}\n`),
     curlConfig: await write('curlrc', `user = "${USER}:${PASSWORD}"\n`),
     authorityFile: await write('ca.pem', certificate),
   };
 }
+
+/** Connects, over TLS where an authority is given, and ends at the first octets. */
+const BARE_SCRIPT = `
+const [, , port, authority] = process.argv;
+const target = { host: '127.0.0.1', port: Number(port), autoSelectFamily: false };
+const socket = authority === undefined
+  ? require('net').connect(target)
+  : require('tls').connect({ ...target, servername: 'localhost', ca: require('fs').readFileSync(authority) });
+socket.on('data', () => process.exit(0));
+`;
 
 async function heading(meter: Meter, node: string, runs: number): Promise<string> {
   const version = (await meter.measure([node, '--version'])).output.trim();
