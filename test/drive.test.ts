@@ -4,6 +4,7 @@ import { ProbeFailure } from '../src/dialogue/failure.ts';
 import { type Mask, maskFor, Secret } from '../src/dialogue/secret.ts';
 import { type Account, drive, type Terms } from '../src/probe/drive.ts';
 import type { Link, World } from '../src/probe/world.ts';
+import { GOOD_TLS } from './support/samples.ts';
 
 const PASSWORD = 'correct horse';
 const octets = (text: string): Uint8Array => Buffer.from(text, 'utf8');
@@ -46,19 +47,7 @@ class Clock {
 }
 
 const SECURED: Secured = {
-  facts: {
-    protocol: 'TLSv1.3',
-    cipher: 'TLS_AES_256_GCM_SHA384',
-    subject: 'CN=mail.example.com',
-    issuer: 'CN=Example CA',
-    names: ['mail.example.com'],
-    validFrom: '2026-01-01T00:00:00.000Z',
-    validTo: '2026-04-01T00:00:00.000Z',
-    daysLeft: 74,
-    lifetimeDays: 90,
-    fingerprint: '00'.repeat(32),
-    authorized: true,
-  },
+  facts: GOOD_TLS,
   faults: [],
 };
 

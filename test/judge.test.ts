@@ -6,6 +6,7 @@ import type { ProbeResult, Problem } from '../src/probe/result.ts';
 import { describeProblem, isTest, judge, type Policy, refuse } from '../src/verdict/judge.ts';
 import { parseRange, type Range } from '../src/verdict/range.ts';
 import { type State, stateOfFailure, worst, worstFirst } from '../src/verdict/severity.ts';
+import { GOOD_TLS } from './support/samples.ts';
 
 const words = (text: string): readonly Reason[] => text.trim().split(/\s+/) as Reason[];
 
@@ -39,19 +40,7 @@ const RESULT: ProbeResult = {
   userName: 'alice',
   startTime: '2026-01-16T12:00:00.000Z',
   phases: [{ name: 'login', ms: 84 }],
-  tls: {
-    protocol: 'TLSv1.3',
-    cipher: 'TLS_AES_256_GCM_SHA384',
-    subject: 'CN=mail.example.com',
-    issuer: 'CN=Example CA',
-    names: ['mail.example.com'],
-    validFrom: '2026-01-01T00:00:00.000Z',
-    validTo: '2026-04-01T00:00:00.000Z',
-    daysLeft: 74.5,
-    lifetimeDays: 90,
-    fingerprint: '00'.repeat(32),
-    authorized: true,
-  },
+  tls: GOOD_TLS,
   capabilities: null,
   mailbox: { messages: 3, octets: 120 },
   result: 'Success',

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ProbeResult } from '../src/probe/result.ts';
 import { certificateDefaults, describeValue, METRIC_NAMES, type MetricName, measure } from '../src/verdict/metric.ts';
 import { alerts } from '../src/verdict/range.ts';
+import { GOOD_TLS } from './support/samples.ts';
 
 describe('a certificate about to expire worries those who set no threshold', () => {
   // Design §5: WARNING below 21 days or a third of the lifetime, CRITICAL below 7 days or a sixth, whichever is less.
@@ -55,19 +56,7 @@ const RESULT: ProbeResult = {
   error: null,
 };
 
-const TLS = {
-  protocol: 'TLSv1.3',
-  cipher: 'TLS_AES_256_GCM_SHA384',
-  subject: 'CN=mail.example.com',
-  issuer: 'CN=Example CA',
-  names: ['mail.example.com'],
-  validFrom: '2026-01-01T00:00:00.000Z',
-  validTo: '2026-04-01T00:00:00.000Z',
-  daysLeft: 74.99,
-  lifetimeDays: 90,
-  fingerprint: '00'.repeat(32),
-  authorized: true,
-};
+const TLS = { ...GOOD_TLS, daysLeft: 74.99 };
 
 const measured = (result: Partial<ProbeResult>): Record<string, number> =>
   Object.fromEntries(measure({ ...RESULT, ...result } as ProbeResult).map(({ name, value }) => [name, value]));

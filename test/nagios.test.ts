@@ -12,6 +12,7 @@ import { judge, type Policy, refuse, type TestVerdict } from '../src/verdict/jud
 import { METRIC_NAMES, type Metric, type MetricName } from '../src/verdict/metric.ts';
 import { parseRange, type Range } from '../src/verdict/range.ts';
 import type { State } from '../src/verdict/severity.ts';
+import { GOOD_TLS } from './support/samples.ts';
 
 /** Text of any characters at all, halves of one and controls too; fast-check's own takes a second to set up. */
 const anyText = (maxLength = 20): fc.Arbitrary<string> =>
@@ -19,19 +20,7 @@ const anyText = (maxLength = 20): fc.Arbitrary<string> =>
 
 const golden = (name: string): string => readFileSync(new URL(`golden/nagios/${name}.txt`, import.meta.url), 'utf8');
 
-const TLS: TlsFacts = {
-  protocol: 'TLSv1.3',
-  cipher: 'TLS_AES_256_GCM_SHA384',
-  subject: 'CN=mail.example.com',
-  issuer: 'CN=Example CA',
-  names: ['mail.example.com', 'pop.example.com'],
-  validFrom: '2026-01-01T00:00:00.000Z',
-  validTo: '2026-04-01T00:00:00.000Z',
-  daysLeft: 74.5,
-  lifetimeDays: 90,
-  fingerprint: '00'.repeat(32),
-  authorized: true,
-};
+const TLS: TlsFacts = { ...GOOD_TLS, names: ['mail.example.com', 'pop.example.com'] };
 
 const GOOD: ProbeResult = {
   schema: 1,

@@ -1,29 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { CHECK_POP3, keepSecret, launch, privateFolder, run } from '../support/run.ts';
+import { describe, expect, test } from 'vitest';
+import { startSandbox } from '../../src/sandbox/sandbox.ts';
+import { CHECK_POP3, launch, run } from '../support/run.ts';
+import { withSandbox } from '../support/sandboxed.ts';
 
-const PASSWORD = keepSecret('correct-horse-battery-staple');
-const folder = privateFolder();
-const passwordFile = folder.file('password', PASSWORD);
-const wrongFile = folder.file('wrong', keepSecret('wrong-horse-battery-staple'));
-const caFile = join(folder.path, 'ca.pem');
-let sandbox: Sandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({ password: PASSWORD });
-  writeFileSync(caFile, sandbox.caCertificate);
-});
-afterAll(() => sandbox.close());
-
-const logon = (password: string): readonly string[] => [
-  ...['-H', 'localhost', '-I', '127.0.0.1', '-p', String(sandbox.pop3Port), '-u', 'probe@example.com'],
-  ...['--password-file', password, '--light-mode', '--ca-file', caFile],
-];
+const { folder, password, passwordFile, wrongFile, caFile, logon: to } = withSandbox();
+const logon = (file: string): readonly string[] => [...to(undefined, file), '--ca-file', caFile];
 
 describe('surroundings change no verdict:', () => {
   test.each<[string, Readonly<Record<string, string | undefined>>]>([
@@ -81,7 +67,7 @@ describe('surroundings change no verdict:', () => {
 describe('what is in the way ends as a verdict, not as a hang', () => {
   test('a pipe that nobody reads, full of a long report', async () => {
     const names = Array.from({ length: 1500 }, (_, at) => `host-${at}.department-of-names.example.com`);
-    const server = await startSandbox({ password: PASSWORD, names: ['localhost', ...names] });
+    const server = await startSandbox({ password, names: ['localhost', ...names] });
     const argv = [...logon(passwordFile), '-p', String(server.pop3sPort), '-S', '--trust-any-ssl-certificate', '-vv'];
     const child = spawn(
       CHECK_POP3,

@@ -1,28 +1,11 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { describe, expect, test } from 'vitest';
 import { REASONS } from '../../src/verdict/severity.ts';
-import { CHECK_POP3, type Ended, keepSecret, privateFolder, run } from '../support/run.ts';
+import { CHECK_POP3, type Ended, run } from '../support/run.ts';
+import { withSandbox } from '../support/sandboxed.ts';
 
-const PASSWORD = keepSecret('correct-horse-battery-staple');
-const folder = privateFolder();
-const passwordFile = folder.file('password', PASSWORD);
-const wrongFile = folder.file('wrong', keepSecret('wrong-horse-battery-staple'));
-const caFile = join(folder.path, 'ca.pem');
-let sandbox: Sandbox;
+const { wrongFile, caFile, logon } = withSandbox();
 
-beforeAll(async () => {
-  sandbox = await startSandbox({ password: PASSWORD });
-  writeFileSync(caFile, sandbox.caCertificate);
-});
-afterAll(() => sandbox.close());
-
-const check = (...options: readonly string[]): Promise<Ended> =>
-  run(CHECK_POP3, [
-    ...['-H', 'localhost', '-I', '127.0.0.1', '-p', String(sandbox.pop3Port), '-u', 'probe@example.com'],
-    ...['--password-file', passwordFile, '--light-mode', ...options],
-  ]);
+const check = (...options: readonly string[]): Promise<Ended> => run(CHECK_POP3, [...logon(), ...options]);
 const inClear = ['--connection-type', 'plaintext'];
 const trusting = (): readonly string[] => ['--ca-file', caFile];
 

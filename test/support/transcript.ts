@@ -8,6 +8,7 @@ import type { ConnectionType, Errand, VisitPlan } from '../../src/pop3/visit.ts'
 import { visit } from '../../src/pop3/visit.ts';
 import { type Account, drive } from '../../src/probe/drive.ts';
 import type { Stop } from '../../src/probe/world.ts';
+import { GOOD_TLS } from './samples.ts';
 import { type Cut, ScriptedLink, type Step } from './scripted-link.ts';
 import { scriptedWorld } from './scripted-world.ts';
 
@@ -189,19 +190,7 @@ function errandOf(errand: string): Errand<unknown> {
 }
 
 function securedOf(fault: string | undefined): Secured {
-  const facts = {
-    protocol: 'TLSv1.3',
-    cipher: 'TLS_AES_256_GCM_SHA384',
-    subject: 'CN=mail.example.com',
-    issuer: 'CN=Example CA',
-    names: ['mail.example.com'],
-    validFrom: '2026-01-01T00:00:00.000Z',
-    validTo: '2026-04-01T00:00:00.000Z',
-    daysLeft: 74,
-    lifetimeDays: 90,
-    fingerprint: '00'.repeat(32),
-    authorized: fault === undefined,
-  };
+  const facts = { ...GOOD_TLS, authorized: fault === undefined };
   return { facts, faults: fault === undefined ? [] : [new ProbeFailure(fault as Reason, 'as the script has it')] };
 }
 

@@ -1,36 +1,16 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Sandbox, startSandbox } from '../../../src/sandbox/sandbox.ts';
+import { describe, expect, test } from 'vitest';
 import { missing, pathOf } from '../../support/installed.ts';
 import { nodeVersion } from '../../support/nodes.ts';
-import { CHECK_POP3, keepSecret, privateFolder, run } from '../../support/run.ts';
+import { CHECK_POP3, run } from '../../support/run.ts';
+import { withSandbox } from '../../support/sandboxed.ts';
 
-const PASSWORD = keepSecret('correct-horse-battery-staple');
-const folder = privateFolder();
-const passwordFile = folder.file('password', PASSWORD);
-const caFile = join(folder.path, 'ca.pem');
-let sandbox: Sandbox;
-
-beforeAll(async () => {
-  sandbox = await startSandbox({ password: PASSWORD });
-  writeFileSync(caFile, sandbox.caCertificate);
-});
-afterAll(() => sandbox.close());
+const { server, folder, passwordFile, caFile } = withSandbox();
 
 const logon = (port: number): readonly string[] => [
-  ...[
-    '-H',
-    'localhost',
-    '-4',
-    '-p',
-    String(port),
-    '-u',
-    'probe@example.com',
-    '--password-file',
-    passwordFile,
-    '--light-mode',
-  ],
+  ...['-H', 'localhost', '-4', '-p', String(port), '-u', 'probe@example.com', '--password-file', passwordFile],
+  '--light-mode',
 ];
 
 /** A copy of the command on its own, below a package.json of that type. */
@@ -49,23 +29,23 @@ describe.each(['20.19.0', '22', '24', '26'])('Node.js %s', (version) => {
 
     test.each([null, 'module', 'commonjs'])('below a package.json of type %s', async (type) => {
       const copy = copyBelow(version, type);
-      expect(await run(copy, [...logon(sandbox.pop3Port), '--ca-file', caFile], { node: node() })).toMatchObject({
+      expect(await run(copy, [...logon(server().pop3Port), '--ca-file', caFile], { node: node() })).toMatchObject({
         code: 0,
       });
-      expect(await run(copy, [...logon(sandbox.pop3sPort), '-S', '--ca-file', caFile], { node: node() })).toMatchObject(
-        { code: 0 },
-      );
+      expect(
+        await run(copy, [...logon(server().pop3sPort), '-S', '--ca-file', caFile], { node: node() }),
+      ).toMatchObject({ code: 0 });
       expect((await run(copy, ['--help'], { node: node() })).stdout).toContain('Examples:');
     });
 
     test('does not know an authority that only we do', async () => {
-      const { line } = await run(CHECK_POP3, logon(sandbox.pop3Port), { node: node() });
+      const { line } = await run(CHECK_POP3, logon(server().pop3Port), { node: node() });
       expect(line).toContain('certificate-untrusted, pop3_sandbox throw-away CA is no trusted authority');
     });
 
     test('knows an authority that only the system does', async () => {
       const env = { SSL_CERT_FILE: caFile };
-      expect(await run(CHECK_POP3, logon(sandbox.pop3Port), { node: node(), env })).toMatchObject({ code: 0 });
+      expect(await run(CHECK_POP3, logon(server().pop3Port), { node: node(), env })).toMatchObject({ code: 0 });
     });
 
     test('tells a name that does not exist', async () => {
@@ -93,7 +73,7 @@ describe.each(['12', '18'])('Node.js %s', (version) => {
   describe.skipIf(missing(program))('is too old', () => {
     test('and told so in one line, as UNKNOWN', async () => {
       const copy = copyBelow(version, null);
-      const { code, stdout } = await run(copy, logon(sandbox.pop3Port), {
+      const { code, stdout } = await run(copy, logon(server().pop3Port), {
         node: pathOf(program.commands[0] as string),
       });
       expect(stdout).toMatch(

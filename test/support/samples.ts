@@ -1,0 +1,16 @@
+import type { TlsFacts } from '../../src/dialogue/dialogue.ts';
+
+/** A good certificate of ninety days, seventy-four and a half of them left, under TLS 1.3. */
+export const GOOD_TLS: TlsFacts = {
+  protocol: 'TLSv1.3',
+  cipher: 'TLS_AES_256_GCM_SHA384',
+  subject: 'CN=mail.example.com',
+  issuer: 'CN=Example CA',
+  names: ['mail.example.com'],
+  validFrom: '2026-01-01T00:00:00.000Z',
+  validTo: '2026-04-01T00:00:00.000Z',
+  daysLeft: 74.5,
+  lifetimeDays: 90,
+  fingerprint: '00'.repeat(32),
+  authorized: true,
+};
