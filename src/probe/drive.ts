@@ -134,7 +134,10 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
           continue;
         }
         // Told once that it is over, a dialogue may still say what it knows, but waits for nothing more.
-        if (told) return dialogue.return(undefined as never) && { failure: problem };
+        if (told) {
+          dialogue.return(undefined as never);
+          return { failure: problem };
+        }
         told = ended !== null;
         step = dialogue.throw(problem);
       }
