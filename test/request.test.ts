@@ -375,14 +375,14 @@ describe('certificates', () => {
       { 'ca-file': 'ca.pem', 'client-certificate': 'client.pem', 'client-key': 'client.key' },
       from,
     );
-    expect(plan.link.tls.authorities).toBe('an authority');
-    expect(plan.link.tls.clientCertificate).toEqual({ certificate: 'a certificate', key: 'a key' });
+    expect(plan.link.tls?.authorities).toBe('an authority');
+    expect(plan.link.tls?.clientCertificate).toEqual({ certificate: 'a certificate', key: 'a key' });
     expect(from.asked).toContain('--ca-file ca.pem');
   });
 
   test('the client key may be in the same file', async () => {
     const { plan } = await accept({ 'client-certificate': 'client.pem' });
-    expect(plan.link.tls.clientCertificate).toEqual({ certificate: 'a certificate', key: 'a certificate' });
+    expect(plan.link.tls?.clientCertificate).toEqual({ certificate: 'a certificate', key: 'a certificate' });
   });
 
   test.each(['ca-file', 'client-certificate', 'password-file'])('a --%s that is missing is named', async (option) => {

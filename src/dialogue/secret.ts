@@ -77,16 +77,22 @@ function spellingsOf(secret: string): readonly string[] {
       )
       .join(''),
   ];
-  return Array.from(new Set(spellings.map((spelling) => spelling.toLowerCase())));
+  return Array.from(new Set(spellings.map(folded)));
 }
+
+/**
+ * A text without its case, unit by unit: the lower case of a whole text may be longer (`İ`), or depend on what stands
+ * beside it (`Σ`), and then would not be found where it is.
+ */
+const folded = (cased: string): string =>
+  cased.replace(/[^a-z]/g, (unit) => (unit.toLowerCase().length === 1 ? unit.toLowerCase() : unit));
 
 /** Fewer characters of a secret than this tell nothing, and are the beginning of every other word. */
 const TELLING = 4;
 
 /** A text with one spelling replaced, in any case; at its end, cut short, as well. */
 function covered(shown: string, spelling: string): string {
-  // A character whose lower case is longer would shift what is found.
-  const lower = shown.toLowerCase().length === shown.length ? shown.toLowerCase() : shown;
+  const lower = folded(shown);
   let masked = '';
   let from = 0;
   for (let at = lower.indexOf(spelling); at >= 0; at = lower.indexOf(spelling, from)) {
@@ -111,7 +117,7 @@ function encodes(run: string, secret: string): boolean {
   for (let skipped = 0; skipped < 4; skipped++) {
     const octets = decoded(digits.slice(skipped));
     for (const spelling of [text(octets), Array.from(octets, (octet) => String.fromCharCode(octet)).join('')]) {
-      if (covered(spelling, secret.toLowerCase()) !== spelling) return true;
+      if (covered(spelling, folded(secret)) !== spelling) return true;
     }
   }
   return false;

@@ -60,11 +60,12 @@ async function carry<T>(
   stop: Stop | null,
   deadline: number,
 ): Promise<{ readonly account: Account<T>; readonly probed: Probed }> {
+  const mask = maskFor([plan.visit.login.password]);
+  const link = world.dial(plan.link);
   const startTime = world.date().toISOString();
   const began = world.now();
-  const mask = maskFor([plan.visit.login.password]);
   const until = Math.min(deadline, began + plan.perConnectionTimeoutMs);
-  const account = await drive(dialogue, world.dial(plan.link), {
+  const account = await drive(dialogue, link, {
     world,
     deadline: until,
     allowedMs: Math.min(until - began, plan.timeoutMs),

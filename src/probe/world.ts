@@ -6,7 +6,7 @@ import type { ProbeFailure } from '../dialogue/failure.ts';
  * runtime; tests have a scripted one.
  */
 export interface World {
-  /** A new, unconnected link. */
+  /** A new, unconnected link, with all done that need not be done at the server's expense. */
   readonly dial: (terms: LinkTerms) => Link;
   /** Calls back once after that many milliseconds, unless cancelled. */
   readonly timer: (delayMs: number, ring: () => void) => Cancel;
@@ -37,7 +37,8 @@ export interface OutgoingMessage {
 export interface LinkTerms {
   /** Which addresses of a name count; 0 for all. */
   readonly family: 0 | 4 | 6;
-  readonly tls: TlsTerms;
+  /** Null where there will be no TLS. */
+  readonly tls: TlsTerms | null;
 }
 
 export interface TlsTerms {

@@ -52,7 +52,7 @@ export async function parseRequest(settings: Settings, defaults: Defaults, sourc
       server: server.shown,
       localSite: null,
       visit: { to, port, connectionType, trustAnyCertificate: settings['trust-any-ssl-certificate'] === true, login },
-      link: { family, tls },
+      link: { family, tls: connectionType === 'plaintext' ? null : tls },
       timeoutMs,
       perConnectionTimeoutMs: seconds(settings, 'per-connection-timeout', 120, 120) * 1000,
       trace: verbosity >= 3,

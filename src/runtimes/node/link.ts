@@ -1,16 +1,19 @@
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import type { Address, Connected, Secured } from '../../dialogue/dialogue.ts';
 import { ProbeFailure } from '../../dialogue/failure.ts';
-import type { Link, LinkTerms } from '../../probe/world.ts';
+import type { Link, LinkTerms, TlsTerms } from '../../probe/world.ts';
 import { type Connecting, connectToFirst } from './connect.ts';
 import { type Lookup, lookUp } from './dns.ts';
 import { failureOf } from './errors.ts';
-import { startTls } from './tls.ts';
+import { prepareTls, startTls } from './tls.ts';
 
 /** A link over Node's sockets. What arrives is handed out on demand: nothing is read behind the conversation's back. */
 export class NodeLink implements Link {
   private readonly terms: LinkTerms;
+  private context: SecureContext | null = null;
+  /** Why this link will not do; told when it is first asked for something. */
+  private unfit: ProbeFailure | null = null;
   private lookup: Lookup | null = null;
   private connecting: Connecting | null = null;
   private socket: Socket | null = null;
@@ -23,14 +26,22 @@ export class NodeLink implements Link {
 
   constructor(terms: LinkTerms) {
     this.terms = terms;
+    try {
+      this.context = terms.tls === null ? null : prepareTls(terms.tls);
+    } catch (problem) {
+      if (!(problem instanceof ProbeFailure)) throw problem;
+      this.unfit = problem;
+    }
   }
 
   async resolve(name: string): Promise<readonly Address[]> {
+    if (this.unfit !== null) throw this.unfit;
     this.lookup = lookUp(name, this.terms.family);
     return await this.lookup.done;
   }
 
   async connect(to: readonly Address[], port: number): Promise<Connected> {
+    if (this.unfit !== null) throw this.unfit;
     this.connecting = connectToFirst(to, port);
     const { socket, connected } = await this.connecting.done;
     if (this.closed) socket.destroy();
@@ -46,7 +57,9 @@ export class NodeLink implements Link {
         phase: 'stls',
       });
     }
-    const { socket, secured } = await startTls(plain, this.terms.tls, () => this.release(plain));
+    const { socket, secured } = await startTls(plain, this.terms.tls as TlsTerms, this.context as SecureContext, () =>
+      this.release(plain),
+    );
     this.adopt(socket);
     return secured;
   }

@@ -11,6 +11,29 @@ import { faultsOf } from './certificate-faults.ts';
 import { failureOf } from './errors.ts';
 
 /**
+ * What a handshake needs of this machine: the authorities, our own certificate. It takes longer than the handshake, and
+ * is done before the connection, so that no server is charged with it.
+ *
+ * @throws ProbeFailure `configuration`
+ */
+export function prepareTls({ authorities, clientCertificate, sni }: TlsTerms): SecureContext {
+  // Node will ask this of the server name, and its pattern for IPv6 takes 4 ms to compile.
+  if (sni !== null) builtin.net().isIP(sni);
+  try {
+    const context = builtin.tls().createSecureContext({
+      minVersion: 'TLSv1.2', // RFC 8996
+      ...(authorities === null ? {} : { ca: authorities }),
+      ...(clientCertificate === null ? {} : { cert: clientCertificate.certificate, key: clientCertificate.key }),
+    });
+    if (authorities === null) trustSystem(context);
+    return context;
+  } catch (error) {
+    // What the border could not see: OpenSSL may take exception to what Node's parser let pass.
+    throw new ProbeFailure('configuration', `TLS could not be set up: ${(error as Error).message}`);
+  }
+}
+
+/**
  * Starts TLS as a client on a connected socket. A certificate at fault does not end the handshake: its facts belong
  * in the result, and the dialogue decides before another octet is sent. NODE_TLS_REJECT_UNAUTHORIZED has no say.
  *
@@ -20,15 +43,14 @@ import { failureOf } from './errors.ts';
 export async function startTls(
   plain: Socket,
   terms: TlsTerms,
+  secureContext: SecureContext,
   release: () => void,
 ): Promise<{ readonly socket: TLSSocket; readonly secured: Secured }> {
-  // An address is no server name (RFC 6066 §3); Node takes an empty one for "none".
-  const secureContext = contextFor(terms);
   const hadSpoken = plain.bytesRead > 0;
   release();
   const socket = builtin.tls().connect({
     socket: plain,
-    servername: terms.sni ?? '',
+    servername: terms.sni ?? '', // Node takes an empty one for none
     secureContext,
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
@@ -63,21 +85,6 @@ function verifyError(socket: TLSSocket): string | null {
   if (socket.authorized) return null;
   const problem = socket.authorizationError as unknown as string | Error | null;
   return typeof problem === 'string' ? problem : ((problem as { code?: string } | null)?.code ?? String(problem));
-}
-
-function contextFor({ authorities, clientCertificate }: TlsTerms): SecureContext {
-  try {
-    const context = builtin.tls().createSecureContext({
-      minVersion: 'TLSv1.2', // RFC 8996
-      ...(authorities === null ? {} : { ca: authorities }),
-      ...(clientCertificate === null ? {} : { cert: clientCertificate.certificate, key: clientCertificate.key }),
-    });
-    if (authorities === null) trustSystem(context);
-    return context;
-  } catch (error) {
-    // What the border could not see: OpenSSL may take exception to what Node's parser let pass.
-    throw new ProbeFailure('configuration', `TLS could not be set up: ${(error as Error).message}`);
-  }
 }
 
 /** The failure behind an error in the handshake. */
