@@ -85,7 +85,9 @@ function spellingsOf(secret: string): readonly string[] {
  * beside it (`Σ`), and then would not be found where it is.
  */
 const folded = (cased: string): string =>
-  cased.replace(/[^a-z]/g, (unit) => (unit.toLowerCase().length === 1 ? unit.toLowerCase() : unit));
+  /[^ -~]/.test(cased)
+    ? cased.replace(/[^a-z]/g, (unit) => (unit.toLowerCase().length === 1 ? unit.toLowerCase() : unit))
+    : cased.toLowerCase();
 
 /** Fewer characters of a secret than this tell nothing, and are the beginning of every other word. */
 const TELLING = 4;
