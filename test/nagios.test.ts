@@ -8,7 +8,7 @@ import { type ProbePlan, probe, problemOf } from '../src/probe/probe.ts';
 import type { ProbeResult, Problem, Spoken } from '../src/probe/result.ts';
 import type { Link, World } from '../src/probe/world.ts';
 import { nagios } from '../src/reporters/nagios.ts';
-import { judge, type Policy, refuse, type TestVerdict } from '../src/verdict/judge.ts';
+import { gather, judge, type Policy, refuse, remark, type TestVerdict, type Verdict } from '../src/verdict/judge.ts';
 import { METRIC_NAMES, type Metric, type MetricName } from '../src/verdict/metric.ts';
 import { parseRange, type Range } from '../src/verdict/range.ts';
 import type { State } from '../src/verdict/severity.ts';
@@ -418,5 +418,66 @@ describe('the default output stays under 1 KiB', () => {
     const { stdout } = nagios(judge(result, policy()), MANNER);
     expect(Buffer.byteLength(stdout)).toBeLessThan(1024);
     expect(stdout.split('\n')).toHaveLength(2);
+  });
+});
+
+describe('several tests', () => {
+  const failing = made({
+    result: 'Failure',
+    error: {
+      phase: 'connect',
+      reason: 'connection-refused',
+      message: '192.0.2.1 port 110: the connection was refused (ECONNREFUSED)',
+      hint: 'check that the POP3 service runs and listens on port 110',
+    },
+    tls: null,
+  } as Partial<ProbeResult>);
+  const at = (address: string, result: ProbeResult): TestVerdict => ({ ...judge(result, policy()), text: address });
+  const farm = (good: number, bad: number) =>
+    gather('farm.example.com', [
+      ...Array.from({ length: good }, (_, n) => at(`192.0.2.${n + 1}`, made({}))),
+      ...Array.from({ length: bad }, (_, n) => at(`198.51.100.${n + 1}`, failing)),
+      remark('ok', 'a password on the command line'),
+    ]);
+
+  test('are summed up, the worst first, each remark said once', () => {
+    const { stdout, exitCode } = nagios(farm(2, 1), MANNER);
+    const lines = stdout.split('\n');
+    expect(lines[0]).toMatch(
+      /^POP3 CRITICAL - farm\.example\.com: 3 addresses, 1 critical, 2 ok \(a password on the command line\) \| /,
+    );
+    expect(lines[1]).toMatch(/^\[CRITICAL\] 198\.51\.100\.1: connection-refused, /);
+    expect(lines[2]).toMatch(/^\[OK\] 192\.0\.2\.1: logon /);
+    expect(stdout.match(/command line/g)).toHaveLength(1);
+    expect(exitCode).toBe(2);
+  });
+
+  test('keep the order of their performance data whatever their state', () => {
+    const labels = (verdict: Verdict): readonly string[] =>
+      nagios(verdict, MANNER).stdout.match(/'[^']*::time'/g) ?? [];
+    const turned = gather('farm', [at('192.0.2.1', failing), at('192.0.2.2', made({})), at('192.0.2.3', made({}))]);
+    const good = gather('farm', [at('192.0.2.3', made({})), at('192.0.2.1', made({})), at('192.0.2.2', failing)]);
+    expect(labels(turned)).toEqual(labels(good));
+  });
+
+  test('stay within 1 KiB, and say what was left out', () => {
+    for (const [good, bad] of [
+      [0, 8],
+      [6, 4],
+      [9, 0],
+    ] as const) {
+      const { stdout } = nagios(farm(good, bad), MANNER);
+      expect(Buffer.byteLength(stdout), stdout).toBeLessThanOrEqual(1024);
+      if (good + bad > 8) expect(stdout).toMatch(/\n… and \d+ more; -v shows them\n$/);
+    }
+    expect(nagios(farm(0, 30), { ...MANNER, verbosity: 1 }).stdout.match(/^\[CRITICAL\] 198/gm)).toHaveLength(30);
+  });
+
+  test('one that was not reached in time is not forgotten', () => {
+    const verdict = gather('farm', [at('192.0.2.1', made({})), remark('unknown', '192.0.2.2: not tested')]);
+    const { stdout, exitCode } = nagios(verdict, MANNER);
+    expect(stdout).toContain('POP3 UNKNOWN - farm: 2 addresses, 1 unknown, 1 ok | ');
+    expect(stdout).toContain('\n[UNKNOWN] 192.0.2.2: not tested\n');
+    expect(exitCode).toBe(3);
   });
 });

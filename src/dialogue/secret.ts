@@ -35,7 +35,7 @@ export type Mask = (shown: string) => string;
 /**
  * Makes the mask for some secrets. Servers echo what they were sent, in clear or as the base 64 of AUTH, and not
  * always faithfully: mailutils returns an over-long line whole, others cut it, put it in capitals or in quotes. So a
- * secret is looked for in each spelling, in any case, and at the end of a text its beginning is enough.
+ * secret is looked for in each spelling, in any case, and half of it from its beginning is enough.
  */
 export function maskFor(secrets: readonly Secret[]): Mask {
   const known = secrets.map((secret) => secret.reveal()).filter((secret) => secret !== '');
@@ -48,7 +48,9 @@ export function maskFor(secrets: readonly Secret[]): Mask {
     let masked = shown.replace(/[A-Za-z0-9+/_-]{4,}={0,2}/g, (run) =>
       known.some((secret) => encodes(run, secret)) ? STARS : run,
     );
-    for (const spelling of spellings) masked = covered(masked, spelling);
+    // Whole ones first: what is left of one spelling may be the beginning of another.
+    for (const spelling of spellings) masked = covered(masked, spelling, spelling.length);
+    for (const spelling of spellings) masked = covered(masked, spelling, tellingPart(spelling));
     return masked;
   };
 }
@@ -57,25 +59,28 @@ export function maskFor(secrets: readonly Secret[]): Mask {
 function spellingsOf(secret: string): readonly string[] {
   const octets = Array.from(utf8(secret));
   const hex = octets.map((octet) => (octet < 16 ? '0' : '') + octet.toString(16));
+  const html: Readonly<Record<string, string>> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+  };
+  const inUrl = (safe: RegExp): string =>
+    hex
+      .map((digits, at) =>
+        safe.test(String.fromCharCode(octets[at] as number)) ? String.fromCharCode(octets[at] as number) : `%${digits}`,
+      )
+      .join('');
   const spellings = [
     secret,
     octets.map((octet) => String.fromCharCode(octet)).join(''),
-    secret.replace(/["'\\]/g, '\\$&'),
+    ...[/["'\\]/g, /["\\]/g, /['\\]/g, /\\/g].map((quoted) => secret.replace(quoted, '\\$&')),
+    secret.replace(/[&<>"']/g, (character) => html[character] as string),
     hex.join(''),
-    hex
-      .map((digits, at) =>
-        /[A-Za-z0-9]/.test(String.fromCharCode(octets[at] as number))
-          ? String.fromCharCode(octets[at] as number)
-          : `%${digits}`,
-      )
-      .join(''),
-    hex
-      .map((digits, at) =>
-        /[A-Za-z0-9._~-]/.test(String.fromCharCode(octets[at] as number))
-          ? String.fromCharCode(octets[at] as number)
-          : `%${digits}`,
-      )
-      .join(''),
+    inUrl(/[A-Za-z0-9]/),
+    inUrl(/[A-Za-z0-9._~-]/),
+    inUrl(/[A-Za-z0-9._~ -]/).replace(/ /g, '+'),
   ];
   return Array.from(new Set(spellings.map(folded)));
 }
@@ -92,23 +97,22 @@ const folded = (cased: string): string =>
 /** Fewer characters of a secret than this tell nothing, and are the beginning of every other word. */
 const TELLING = 4;
 
-/** A text with one spelling replaced, in any case; at its end, cut short, as well. */
-function covered(shown: string, spelling: string): string {
+/** How much of a spelling gives it away: half of it. */
+const tellingPart = ({ length }: string): number => Math.min(length, Math.max(TELLING, Math.ceil(length / 2)));
+
+/** A text with one spelling replaced, in any case, where at least so much of its beginning stands. */
+function covered(shown: string, spelling: string, least: number): string {
   const lower = folded(shown);
+  const beginning = spelling.slice(0, least);
   let masked = '';
   let from = 0;
-  for (let at = lower.indexOf(spelling); at >= 0; at = lower.indexOf(spelling, from)) {
+  for (let at = lower.indexOf(beginning); at >= 0; at = lower.indexOf(beginning, from)) {
+    let end = at + beginning.length;
+    while (end - at < spelling.length && lower[end] === spelling[end - at] && end < lower.length) end++;
     masked += shown.slice(from, at) + STARS;
-    from = at + spelling.length;
+    from = end;
   }
-  const rest = shown.slice(from);
-  const closing = /["')>\]]*(?:\.{3}|…)?$/.exec(rest) as RegExpExecArray;
-  const open = lower.slice(from, from + closing.index);
-  for (let length = Math.min(spelling.length - 1, open.length); length >= TELLING; length--) {
-    if (open.endsWith(spelling.slice(0, length)))
-      return masked + rest.slice(0, closing.index - length) + STARS + closing[0];
-  }
-  return masked + rest;
+  return masked + shown.slice(from);
 }
 
 /** Whether a run of base 64, of either alphabet, carries a secret, or the beginning of one where it was cut. */
@@ -119,7 +123,7 @@ function encodes(run: string, secret: string): boolean {
   for (let skipped = 0; skipped < 4; skipped++) {
     const octets = decoded(digits.slice(skipped));
     for (const spelling of [text(octets), Array.from(octets, (octet) => String.fromCharCode(octet)).join('')]) {
-      if (covered(spelling, folded(secret)) !== spelling) return true;
+      if (covered(spelling, folded(secret), tellingPart(secret)) !== spelling) return true;
     }
   }
   return false;

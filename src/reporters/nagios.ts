@@ -9,19 +9,52 @@ import type { Manner, Reporter } from './reporter.ts';
  * alike: one `|`, on the first line; performance data only there; plain labels, fixed-point numbers, no `U`.
  */
 export const nagios: Reporter = (verdict, manner) => {
-  const tests = isTest(verdict) ? [] : worstFirst(verdict.parts.filter(isTest));
-  const head = tests.length === 0 ? headline(verdict) : overview(verdict.text, tests);
-  const perfdata = isTest(verdict) ? verdict.metrics.map((metric) => written(metric)) : tests.flatMap(labelled);
-  const lines = [
-    `POP3 ${verdict.state.toUpperCase()} - ${clean(head)}${perfdata.length === 0 ? '' : ` | ${perfdata.join(' ')}`}`,
-  ];
-  for (const test of tests) lines.push(clean(`[${test.state.toUpperCase()}] ${headline(test)}`));
-  if (manner.verbosity > 0)
-    lines.push(...(isTest(verdict) ? [verdict] : tests).flatMap((test) => details(test, manner)).map(clean));
-  if (manner.verbosity > 2 && manner.conversation.length > 0)
+  const lines = verdict.parts.some(isTest) ? group(verdict, manner) : single(verdict, manner);
+  if (manner.verbosity > 2 && manner.conversation.length > 0) {
     lines.push('conversation:', ...manner.conversation.map(spoken).map(clean));
+  }
   return { stdout: `${lines.join('\n')}\n`, exitCode: EXIT[verdict.state] };
 };
+
+/** The lines on one test, or on none. */
+function single(verdict: Verdict, manner: Manner): string[] {
+  const perfdata = isTest(verdict) ? verdict.metrics.map((metric) => written(metric)) : [];
+  const lines = [firstLine(verdict.state, headline(verdict), perfdata)];
+  if (isTest(verdict) && manner.verbosity > 0) lines.push(...details(verdict, manner).map(clean));
+  return lines;
+}
+
+/** A line that sums several tests up, one for each of them, the worst first, and what `-v` adds to each. */
+function group(verdict: Verdict, manner: Manner): string[] {
+  const members = worstFirst(verdict.parts.filter((part) => isTest(part) || part.state !== 'ok'));
+  const remarks = verdict.parts.filter((part) => !members.includes(part)).map(({ text }) => ` (${text})`);
+  // Charts go by the place of a value: it must not change with the state.
+  const tests = verdict.parts.filter(isTest).sort((a, b) => (a.text < b.text ? -1 : 1));
+  const first = firstLine(verdict.state, overview(verdict.text, members) + remarks.join(''), tests.flatMap(labelled));
+  const told = members.map((member) =>
+    clean(`[${member.state.toUpperCase()}] ${isTest(member) ? headline(member) : member.text}`),
+  );
+  if (manner.verbosity === 0) return [first, ...fitting(told, MOST_OCTETS - first.length)];
+  const more = members.filter(isTest).flatMap((test) => [`${test.text}:`, ...details(test, manner)]);
+  return [first, ...told, ...more.map(clean)];
+}
+
+const firstLine = (state: State, text: string, perfdata: readonly string[]): string =>
+  `POP3 ${state.toUpperCase()} - ${clean(text)}${perfdata.length === 0 ? '' : ` | ${perfdata.join(' ')}`}`;
+
+/** What NRPE of the old kind carries, with some room. */
+const MOST_OCTETS = 1000;
+const MOST_LINES = 20;
+
+/** As many lines as there is room for, at least the worst, and how many were left out. */
+function fitting(lines: readonly string[], room: number): readonly string[] {
+  let used = 0;
+  const fit = lines.filter((line, at) => {
+    used += line.length + 1;
+    return at === 0 || (at < MOST_LINES && used < room - 40);
+  });
+  return fit.length === lines.length ? fit : [...fit, `… and ${lines.length - fit.length} more; -v shows them`];
+}
 
 const EXIT: Readonly<Record<State, number>> = { ok: 0, warning: 1, critical: 2, unknown: 3 };
 
@@ -47,12 +80,13 @@ function headline(verdict: Verdict): string {
 }
 
 /** How many of several tests are in which state; the lines below say why. */
-function overview(server: string, tests: readonly TestVerdict[]): string {
+function overview(server: string, members: readonly Verdict[]): string {
   const counts = STATES.slice()
     .reverse()
-    .map((state) => [tests.filter((test) => test.state === state).length, state] as const)
+    .map((state) => [members.filter((member) => member.state === state).length, state] as const)
     .filter(([count]) => count > 0);
-  return `${server}: ${tests.length} addresses, ${counts.map(([count, state]) => `${count} ${state}`).join(', ')}`;
+  const all = `${members.length} ${members.length === 1 ? 'address' : 'addresses'}`;
+  return `${server}: ${all}, ${counts.map(([count, state]) => `${count} ${state}`).join(', ')}`;
 }
 
 /** What is charted of each of several tests, under the test's own name: the one label that needs quotes. */

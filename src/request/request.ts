@@ -6,7 +6,7 @@ import type { ConnectionType } from '../pop3/visit.ts';
 import type { ProbePlan } from '../probe/probe.ts';
 import type { TlsTerms } from '../probe/world.ts';
 import type { Policy } from '../verdict/judge.ts';
-import { STATES, type State } from '../verdict/severity.ts';
+import { STATES, type State, stateOfFailure } from '../verdict/severity.ts';
 import { parseCredential } from './credential.ts';
 import { parseReason } from './reason.ts';
 import type { Settings } from './settings.ts';
@@ -70,7 +70,7 @@ function parsePolicy(settings: Settings): Policy {
     critical: new Map([...days.critical, ...parseThresholds('--critical', listed(settings.critical))]),
     certificateDefaults: settings['trust-any-ssl-certificate'] !== true,
     severity: new Map(listed(settings.severity).map(parseSeverity)),
-    expect: settings.expect === undefined ? null : parseReason('--expect', settings.expect as string),
+    expect: settings.expect === undefined ? null : parseExpected(settings.expect as string),
     remarks: settings.password === undefined ? [] : [PASSWORD_SEEN],
   };
 }
@@ -79,10 +79,18 @@ const PASSWORD_SEEN = 'a password on the command line is seen by everyone on thi
 
 const listed = (setting: Settings[string]): readonly string[] => (setting as readonly string[] | undefined) ?? [];
 
+/** A failure that is to be: one of the server's, for of the others nothing can be proved. */
+function parseExpected(given: string): Reason {
+  const reason = parseReason('--expect', given);
+  if (stateOfFailure(reason, null) === 'unknown')
+    throw usage(`--expect takes a reason that is about the server; ${reason} is not`);
+  return reason;
+}
+
 /** `reason=state`: what a failure or a warning with that reason is to count as. */
 function parseSeverity(given: string): readonly [Reason, State] {
-  const [reason = '', state = ''] = given.split('=');
-  const found = STATES.find((each) => each === state.toLowerCase());
+  const [reason = '', state = '', ...more] = given.split('=');
+  const found = more.length > 0 ? undefined : STATES.find((each) => each === state.toLowerCase());
   if (found === undefined)
     throw usage(`--severity takes REASON=STATE with ${STATES.join(', ')} for a state, not ${JSON.stringify(given)}`);
   return [parseReason('--severity', reason), found];

@@ -3,7 +3,7 @@ import { addressesOf, type Probed, probe } from '../probe/probe.ts';
 import type { Spoken } from '../probe/result.ts';
 import type { Stop, World } from '../probe/world.ts';
 import type { Request } from '../request/request.ts';
-import { gather, judge, type Verdict } from '../verdict/judge.ts';
+import { gather, judge, remark, type Verdict } from '../verdict/judge.ts';
 
 export interface Ran {
   readonly verdict: Verdict;
@@ -43,11 +43,19 @@ async function runEach(request: Request, world: World, stop: Stop, deadline: num
     ran.push({ address, probed });
     if (probed.result.error?.reason === 'interrupted') break;
   }
+  const tested = ran.map(
+    ({ address, probed }): Verdict => ({
+      ...judge(probed.result, { ...policy, remarks: [] }),
+      text: address.address,
+    }),
+  );
+  const untested = found.addresses.slice(ran.length).map(({ address }) => remark('unknown', `${address}: not tested`));
+  const remarks = policy.remarks.map((text) => remark('ok', text));
   return {
-    verdict: gather(
-      plan.server,
-      ran.map(({ address, probed }) => ({ ...judge(probed.result, policy), text: address.address })),
-    ),
-    conversation: ran.flatMap(({ probed }) => probed.conversation),
+    verdict: gather(plan.server, [...tested, ...untested, ...remarks]),
+    conversation: ran.flatMap(({ address, probed }) => [
+      { atMs: 0, who: '*', words: `address ${address.address}` },
+      ...probed.conversation,
+    ]),
   };
 }

@@ -42,7 +42,7 @@ export interface Policy {
 export function judge(result: ProbeResult, policy: Policy): TestVerdict {
   const metrics = measure(result).map((measured): Metric => {
     const usual =
-      measured.name === 'certificate' && policy.certificateDefaults && result.tls !== null
+      measured.name === 'certificate' && result.tls !== null && wantsDefaults(result, policy)
         ? certificateDefaults(result.tls.lifetimeDays)
         : { warning: null, critical: null };
     return {
@@ -52,45 +52,67 @@ export function judge(result: ProbeResult, policy: Policy): TestVerdict {
     };
   });
   const outcome = judgeOutcome(result, policy);
-  // How long it took not to measure anything is no measure of the mail server.
-  const measured = outcome?.state === 'unknown' ? [] : metrics;
+  // How long it took not to measure anything is no measure of the mail server, whatever that counts as.
+  const measured = isMeasured(result) ? metrics : [];
   const parts = [
     outcome,
     ...result.warnings.map((warning) => leaf(policy.severity.get(warning.reason) ?? 'warning', warning)),
     ...measured.map(judgeMetric),
-    ...policy.remarks.map((text): Verdict => ({ state: 'ok', text, parts: [] })),
+    ...policy.remarks.map((text) => remark('ok', text)),
   ].filter((part): part is Verdict => part !== null);
   return {
     state: worst(parts.map(({ state }) => state)),
     text: result.casServer,
-    summary: summarise(result, metrics),
+    summary: summarise(result, policy, metrics),
     parts,
     result,
     metrics,
   };
 }
 
-/** How the test ended, against how it was to end. An ending as it should be has nothing against it. */
+/**
+ * Whether a certificate's days are judged though nobody asked: not where one bound was set, which says all, nor where
+ * the days are over, which is a reason of its own and may be expected or excused.
+ */
+function wantsDefaults(
+  { error, warnings }: ProbeResult,
+  { certificateDefaults: wanted, warning, critical }: Policy,
+): boolean {
+  const isExpired = [error, ...warnings].some((problem) => problem?.reason === 'certificate-expired');
+  return wanted && !warning.has('certificate') && !critical.has('certificate') && !isExpired;
+}
+
+const isMeasured = ({ error }: ProbeResult): boolean =>
+  error === null || stateOfFailure(error.reason, error.phase) !== 'unknown';
+
+/** How the test ended, against how it was to end. An ending that is to count as good has nothing against it. */
 function judgeOutcome({ error }: ProbeResult, { severity, expect }: Policy): Verdict | null {
   if (error === null) {
     return expect === null
       ? null
       : { state: 'critical', text: `${expect} was expected, but the logon works`, parts: [] };
   }
-  if (error.reason === expect) return null;
-  return leaf(severity.get(error.reason) ?? stateOfFailure(error.reason, error.phase), error);
+  const state =
+    error.reason === expect ? 'ok' : (severity.get(error.reason) ?? stateOfFailure(error.reason, error.phase));
+  return state === 'ok' ? null : leaf(state, error);
 }
 
 const SUMMED_UP: readonly string[] = ['time', 'time_login', 'messages', 'certificate'];
 
 /** The headline of an outcome that is as it should be. */
-function summarise({ error }: ProbeResult, metrics: readonly Metric[]): string {
-  if (error !== null) return `${error.reason} as expected${error.message === '' ? '' : `, ${error.message}`}`;
+function summarise({ error }: ProbeResult, { expect }: Policy, metrics: readonly Metric[]): string {
+  if (error !== null) {
+    const why = error.reason === expect ? 'as expected' : 'counts as ok';
+    return `${error.reason} ${why}${error.message === '' ? '' : `, ${error.message}`}`;
+  }
   return metrics
     .filter(({ name }) => SUMMED_UP.includes(name))
     .map(describeValue)
     .join(', ');
 }
+
+/** A clause that stands for itself. */
+export const remark = (state: State, text: string): Verdict => ({ state, text, parts: [] });
 
 /** Several verdicts as one, the worst of them. */
 export const gather = (text: string, parts: readonly Verdict[]): Verdict => ({

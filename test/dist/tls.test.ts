@@ -218,6 +218,25 @@ describe('a pinned certificate', () => {
     }
   });
 
+  test('stands alone: what else the server sends is nothing to it', async () => {
+    const identity = await issue();
+    const sandbox = await presenting({
+      ...identity,
+      certificate: identity.certificate + (await crossSignedAndExpired(authority)),
+    });
+    const stranger = folder.file('stranger.pem', (await createAuthority('Somebody Else')).certificate);
+    const { code, line } = await check(
+      sandbox.pop3sPort,
+      '-S',
+      '--ca-file',
+      stranger,
+      '--pin',
+      fingerprint(identity.certificate.split(/(?<=-----END CERTIFICATE-----\n?)/)[0] as string),
+    );
+    expect(line).toContain(' certificate=89;21:;7:');
+    expect(code).toBe(0);
+  });
+
   test('has still to be valid', async () => {
     const notAfter = new Date(Date.now() - DAY);
     const identity = await issue({ notBefore: new Date(Date.now() - 90 * DAY), notAfter });
@@ -230,7 +249,7 @@ describe('a pinned certificate', () => {
     const sandbox = await presenting(await issue());
     const { line } = await check(sandbox.pop3sPort, '-S', '--pin', '00'.repeat(32));
     expect(line).toMatch(
-      /certificate-untrusted, the certificate is not the one pinned; its SHA-256 is [0-9a-f]{64} - /,
+      /certificate-untrusted, the certificate is not the one pinned; if it was renewed, pin its SHA-256 [0-9a-f]{64} - /,
     );
     expect(sandbox.received).toEqual([]);
   });

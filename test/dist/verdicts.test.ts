@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { selfSign } from '../../src/sandbox/authority.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { REASONS } from '../../src/verdict/severity.ts';
 import { CHECK_POP3, type Ended, run } from '../support/run.ts';
 import { withSandbox } from '../support/sandboxed.ts';
@@ -41,6 +43,33 @@ describe('--severity', () => {
   });
 });
 
+describe('a certificate that is over', () => {
+  let expired: Sandbox;
+  beforeAll(async () => {
+    const identity = await selfSign(['localhost'], new Date(Date.now() - 86_400_000));
+    expired = await startSandbox({ identity });
+  });
+  afterAll(() => expired.close());
+  const checkExpired = (...options: readonly string[]): Promise<Ended> =>
+    run(CHECK_POP3, [...logon(expired.pop3sPort), '-S', '--severity', 'certificate-untrusted=ok', ...options]);
+
+  test.each([
+    [['--expect', 'certificate-expired'], 0],
+    [['--severity', 'certificate-expired=ok'], 0],
+    [['--severity', 'certificate-expired=warning'], 1],
+    [[], 2],
+    [['--expect', 'certificate-expired', '-c', 'certificate=0:'], 2],
+  ])('%j', async (options, expected) => {
+    const { code, line } = await checkExpired(...options);
+    expect(code, line).toBe(expected);
+  });
+
+  test('that counts as ok is not called expected', async () => {
+    const { line } = await checkExpired('--severity', 'certificate-expired=ok');
+    expect(line).toMatch(/^POP3 OK - localhost: certificate-expired counts as ok, the certificate expired on /);
+  });
+});
+
 describe('--expect', () => {
   test('is content when a wrong password is refused', async () => {
     const { code, line } = await check(...inClear, '--password-file', wrongFile, '--expect', 'login-refused');
@@ -65,10 +94,10 @@ describe('--expect', () => {
 
 describe('-C', () => {
   test.each([
-    ['30', 0, ' certificate=89;30:;7:'],
-    ['100', 1, ' certificate=89;100:;7:'],
+    ['30', 0, ' certificate=89;30:'],
+    ['100', 1, ' certificate=89;100:'],
     ['100,95', 2, ' certificate=89;100:;95:'],
-    ['0', 0, ' certificate=89;0:;7:'],
+    ['0', 0, ' certificate=89;0:'],
   ])('%s', async (days, expected, perfdata) => {
     const { code, line } = await check(...trusting(), '-C', days);
     expect(line).toContain(perfdata);
@@ -76,7 +105,7 @@ describe('-C', () => {
   });
 
   test('gives way to a threshold on the metric itself', async () => {
-    expect((await check(...trusting(), '-C', '100', '-w', 'certificate=10:')).line).toContain(' certificate=89;10:;7:');
+    expect((await check(...trusting(), '-C', '100', '-w', 'certificate=10:')).line).toContain(' certificate=89;10:');
   });
 });
 
@@ -115,6 +144,8 @@ describe('what these options do not take', () => {
       ['--severity', 'login-failed=ok'],
       '--severity: there is no reason "login-failed"; there is login-refused, login-delay',
     ],
+    [['--expect', 'interrupted'], '--expect takes a reason that is about the server; interrupted is not'],
+    [['--severity', 'login-refused=ok=critical'], '--severity takes REASON=STATE'],
     [['--expect', 'refusal'], '--expect: there is no reason "refusal"; docs/reasons.md lists them'],
     [['-C', '7,21'], '--certificate-days takes WARN or WARN,CRIT in days, CRIT no more than WARN'],
     [['-C', '-5'], '--certificate-days takes WARN'],

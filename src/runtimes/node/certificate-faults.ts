@@ -9,6 +9,8 @@ import { chainOf, commonName, fingerprintOf, namesOf, timeOf } from './certifica
 /** What a server showed, and what there is to hold it against. */
 export interface Shown {
   readonly leaf: X509Certificate;
+  /** The leaf, and what vouches for it. */
+  readonly chain: readonly X509Certificate[];
   readonly terms: Pick<TlsTerms, 'identity' | 'pins' | 'authorities'>;
   /** OpenSSL's code, or null where the chain leads to a trusted root. */
   readonly verifyError: string | null;
@@ -23,9 +25,9 @@ export const faultsOf = (shown: Shown): readonly ProbeFailure[] => LOOKS.flatMap
 
 type Look = (shown: Shown) => readonly ProbeFailure[];
 
-const dates: Look = ({ leaf, verifyError, now }) =>
+const dates: Look = ({ leaf, chain, verifyError, now }) =>
   // Where OpenSSL found a way, what lies beside it does no harm.
-  (verifyError === null ? [leaf] : chainOf(leaf)).flatMap((each) => {
+  (verifyError === null ? [leaf] : chain).flatMap((each) => {
     const whose =
       each === leaf ? 'the certificate' : `the certificate of ${commonName(each.subject)}, which vouches for it,`;
     const from = timeOf(each.validFrom);
@@ -44,12 +46,13 @@ const pin: Look = ({ leaf, terms: { pins } }) =>
     : [
         new ProbeFailure(
           'certificate-untrusted',
-          `the certificate is not the one pinned; its SHA-256 is ${fingerprintOf(leaf)}`,
+          `the certificate is not the one pinned; if it was renewed, pin its SHA-256 ${fingerprintOf(leaf)}`,
         ),
       ];
 
 /** A pinned certificate needs neither name nor authority: its fingerprint vouches for it. */
-const isPinned = ({ leaf, terms }: Shown): boolean => terms.pins.includes(fingerprintOf(leaf));
+export const isPinned = ({ leaf, terms }: Pick<Shown, 'leaf' | 'terms'>): boolean =>
+  terms.pins.includes(fingerprintOf(leaf));
 
 /** RFC 9525 §6: subject alternative names alone, no common name; a wildcard is the whole of the left-most label. */
 const name: Look = (shown) => {
@@ -77,9 +80,8 @@ const trust: Look = (shown) => {
 };
 
 /** Whether an authority we trust signed the end of the chain, or is it. */
-function isVouchedFor({ leaf, terms }: Shown): boolean {
+function isVouchedFor({ chain, terms }: Shown): boolean {
   const { X509Certificate } = builtin.crypto();
-  const chain = chainOf(leaf);
   const end = chain[chain.length - 1] as X509Certificate;
   const trusted = terms.authorities === null ? trustedCertificates() : certificatesIn(terms.authorities);
   return trusted.some((pem) => {
@@ -94,8 +96,8 @@ function isVouchedFor({ leaf, terms }: Shown): boolean {
 /** RSA below this can be broken; OpenSSL lets 1024 pass (NIST SP 800-131A). */
 const SHORTEST_RSA = 2048;
 
-const keys: Look = ({ leaf }) =>
-  chainOf(leaf).flatMap((each) => {
+const keys: Look = ({ leaf, chain }) =>
+  chain.flatMap((each) => {
     const bits = rsaBits(each);
     if (bits === null || bits >= SHORTEST_RSA) return [];
     const whose = each === leaf ? 'the certificate' : `the certificate of ${commonName(each.subject)}`;

@@ -6,18 +6,20 @@ const DAY_MS = 86_400_000;
 /**
  * What a certificate says about itself.
  *
+ * @param chain the leaf, and what vouches for it
  * @param isVerified whether OpenSSL found its way to a trusted root: then an expired certificate beside that way, such
  *   as the old one of an authority that was signed anew, is nobody's loss
  */
 export function factsOf(
   leaf: X509Certificate,
+  chain: readonly X509Certificate[],
   isVerified: boolean,
   now: Date,
 ): Omit<TlsFacts, 'protocol' | 'cipher' | 'authorized'> {
   const from = timeOf(leaf.validFrom);
   const to = timeOf(leaf.validTo);
   // The first of the chain to go takes the others with it; a root's own date is its keeper's affair.
-  const ends = chainOf(leaf)
+  const ends = chain
     .map(({ validTo }) => timeOf(validTo) ?? Number.POSITIVE_INFINITY)
     .filter((end) => !isVerified || end > now.getTime());
   return {

@@ -6,8 +6,8 @@ import { ProbeFailure } from '../../dialogue/failure.ts';
 import type { TlsTerms } from '../../probe/world.ts';
 import { trustSystem } from './authorities.ts';
 import { builtin } from './builtin.ts';
-import { factsOf } from './certificate.ts';
-import { faultsOf } from './certificate-faults.ts';
+import { chainOf, factsOf } from './certificate.ts';
+import { faultsOf, isPinned } from './certificate-faults.ts';
 import { failureOf } from './errors.ts';
 
 /**
@@ -70,11 +70,13 @@ export async function startTls(
 
 function securedBy(socket: TLSSocket, leaf: X509Certificate, terms: TlsTerms): Secured {
   const now = new Date();
-  const faults = faultsOf({ leaf, terms, verifyError: verifyError(socket), now });
+  // A pinned certificate stands alone: nothing else vouches for it.
+  const chain = isPinned({ leaf, terms }) ? [leaf] : chainOf(leaf);
+  const faults = faultsOf({ leaf, chain, terms, verifyError: verifyError(socket), now });
   const facts = {
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher().standardName ?? socket.getCipher().name,
-    ...factsOf(leaf, socket.authorized, now),
+    ...factsOf(leaf, chain, socket.authorized, now),
     authorized: faults.length === 0,
   };
   return { facts, faults };
