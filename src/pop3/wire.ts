@@ -2,7 +2,7 @@ import { join, text } from '../dialogue/bytes.ts';
 import { type Address, type Connected, type Dialogue, type Phase, type Secured, Slot } from '../dialogue/dialogue.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
 import type { Line } from './line.ts';
-import { parseReply, type Reply } from './reply.ts';
+import { meaningOf, parseReply, type Reply } from './reply.ts';
 
 /** RFC 2449 §4 has 512 octets; real servers go beyond, an attacker goes on for ever. */
 const LONGEST_STATUS_LINE = 8 * 1024;
@@ -74,9 +74,13 @@ export class Wire {
   }
 
   *send(command: Line): Dialogue<void> {
-    // More answers than questions: the next one could not be told from the last.
+    // More answers than questions: the next one could not be told from the last. A server that is going down may say
+    // so unasked (Cyrus does), and its code is then the better reason.
     if (this.unread.length > 0) {
-      throw new ProbeFailure('protocol-violation', 'the server spoke before it was asked', { said: text(this.unread) });
+      const said = text(this.unread).replace(/\r?\n$/, '');
+      const reply = parseReply(said);
+      const reason = reply === null || reply.ok ? null : meaningOf(reply);
+      throw new ProbeFailure(reason ?? 'protocol-violation', 'the server spoke before it was asked', { said });
     }
     this.asked = command.keyword;
     yield { want: 'write', phase: this.phase, octets: command.octets, shown: command.shown };

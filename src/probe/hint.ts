@@ -25,7 +25,10 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
       return 'check the load of the server; a port that begins with TLS needs -S';
     return 'check the load of the server; --timeout gives it longer';
   },
-  'hung-up': "look in the server's log for why it closed; connection limits are the usual cause",
+  'hung-up': ({ phase }) =>
+    phase === 'tls'
+      ? "look in the server's log for why it closed; a certificate or key it cannot read is a usual cause"
+      : "look in the server's log for why it closed; connection limits are the usual cause",
   'not-pop3': ({ port }) => `check that port ${port} is the POP3 port, and ssl or tls the right --connection-type`,
   'protocol-violation': 'the server, or something between, breaks POP3; -vvv shows the conversation',
   'line-too-long': 'the server, or something between, breaks POP3; -vvv shows the conversation',
