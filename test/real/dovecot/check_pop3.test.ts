@@ -148,7 +148,7 @@ describe.skipIf(missing(DOVECOT))('check_pop3 against a real Dovecot', () => {
       const expired = await start({ identity });
       const { code, line } = await check([...logon(expired.port), '--ca-file', caFile]);
       expect(line).toContain('certificate-expired, the certificate expired on ');
-      expect(line).toContain(' certificate=-3;21:;7:');
+      expect(line).toMatch(/ certificate=-3$/);
       expect(code).toBe(2);
       const trusted = await check([...logon(expired.tlsPort), '-S', '--trust-any-ssl-certificate']);
       expect(trusted.line).toMatch(/^POP3 WARNING - localhost: certificate-expired, /);
