@@ -26,13 +26,15 @@ describe('of several addresses', () => {
     expect(connected).toEqual({ address: '127.0.0.1', dead: [] });
   });
 
-  test('one that refuses is passed over at once, and told of', async () => {
+  test('those that refuse are passed over at once, and told of', async () => {
+    const refusing = ['127.0.0.2', '127.0.0.4', '127.0.0.5', '127.0.0.6', '::1'];
     const began = performance.now();
-    const { socket, connected } = await connectToFirst(addresses('127.0.0.2', '::1', '127.0.0.1'), port).done;
+    const { socket, connected } = await connectToFirst(addresses(...refusing, '127.0.0.1'), port).done;
     socket.destroy();
-    expect(performance.now() - began).toBeLessThan(250);
+    // Waiting a quarter of a second for each would take longer than this.
+    expect(performance.now() - began).toBeLessThan(1000);
     expect(connected.address).toBe('127.0.0.1');
-    expect(connected.dead.map(({ address }) => address)).toEqual(['127.0.0.2', '::1']);
+    expect(connected.dead.map(({ address }) => address)).toEqual(refusing);
   });
 
   test('when all refuse, it is told of how many', async () => {
