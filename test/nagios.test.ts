@@ -421,6 +421,13 @@ describe('the default output stays under 1 KiB', () => {
   });
 });
 
+test('-v tells of addresses that did not answer before the one that did, and nothing less does', () => {
+  const problem = '192.0.2.9 port 110: the connection was refused (ECONNREFUSED)';
+  const verdict = judge(made({ deadAddresses: [{ address: '192.0.2.9', problem }] }), policy());
+  expect(nagios(verdict, { ...MANNER, verbosity: 1 }).stdout).toContain(`\nnot reached: 192.0.2.9, ${problem}\n`);
+  expect(nagios(verdict, MANNER).stdout).not.toContain('192.0.2.9');
+});
+
 describe('several tests', () => {
   const failing = made({
     result: 'Failure',

@@ -48,7 +48,9 @@ export async function addressesOf(
   stop: Stop | null,
   deadline: number,
 ): Promise<{ readonly addresses: readonly Address[] } | { readonly probed: Probed }> {
-  const { account, probed } = await carry(plan, lookUp(plan.visit.to), world, stop, deadline);
+  // A lookup alone has no use for authorities, and they take long to read.
+  const asking = { ...plan, link: { ...plan.link, tls: null } };
+  const { account, probed } = await carry(asking, lookUp(plan.visit.to), world, stop, deadline);
   return 'value' in account.outcome ? { addresses: account.outcome.value } : { probed };
 }
 

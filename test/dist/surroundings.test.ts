@@ -90,6 +90,14 @@ describe('what is in the way ends as a verdict, not as a hang', () => {
     expect(tookMs).toBeLessThan(5000);
   });
 
+  test('a damaged certificate in the CA bundle: the others are trusted all the same', async () => {
+    const good = readFileSync(caFile, 'utf8');
+    const damaged = good.replace(/\n[A-Za-z0-9+/]{64}\n/, `\n${'A'.repeat(64)}\n`);
+    const bundle = folder.file('bundle.pem', damaged + good);
+    const argv = logon(passwordFile).filter((argument) => argument !== '--ca-file' && argument !== caFile);
+    expect(await run(CHECK_POP3, argv, { env: { SSL_CERT_FILE: bundle } })).toMatchObject({ code: 0 });
+  });
+
   test('standard input that cannot be read', async () => {
     const argv = ['-H', 'localhost', '-u', 'probe', '--password-stdin', '--light-mode'];
     const { code, stdout } = await launch(
@@ -111,7 +119,7 @@ describe('what is in the way ends as a verdict, not as a hang', () => {
     expect(stdout).toContain('Usage: check_pop3');
   });
 
-  test.each([16, 18, 20, 21, 22, 24])('no more than %i open files', async (limit) => {
+  test.each([16, 18, 20, 21, 22, 24, 64])('no more than %i open files', async (limit) => {
     // In a process group of its own: what goes wrong here once ended the whole group.
     const script = `ulimit -n ${limit}; "$@"; echo "alive $?"`;
     const argv = [
@@ -129,6 +137,8 @@ describe('what is in the way ends as a verdict, not as a hang', () => {
     ];
     const { stdout } = await launch('setsid', ['-w', 'bash', '-c', script, 'bash', CHECK_POP3, ...argv], {});
     expect(stdout).toContain('alive');
-    if (stdout.startsWith('POP3 ')) expect(stdout).toMatch(/^POP3 (UNKNOWN|CRITICAL) - [^\n]*\nalive [23]\n$/);
+    // With the fewest Node itself does not start, and we have no say.
+    if (limit === 64 || stdout.startsWith('POP3 '))
+      expect(stdout).toMatch(/^POP3 (UNKNOWN|CRITICAL) - [^\n]*\nalive [23]\n$/);
   });
 });

@@ -73,12 +73,10 @@ describe.skipIf(missing(NAMESPACES))('a farm behind one name', () => {
     expect(code).toBe(2);
   });
 
-  test('is good enough with one that answers otherwise, and -v tells of the other', async () => {
+  test('is good enough with one that answers otherwise', async () => {
     const { code, stdout } = await check('half.example.com');
     expect(code).toBe(0);
     expect(stdout).toContain('connection: 127.0.0.1 port');
-    // Which address comes first is the system's to say; if it is the dead one, it is told of.
-    if (stdout.includes('not reached')) expect(stdout).toMatch(/\nnot reached: 127\.0\.0\.8, .*refused/);
   });
 
   test('by IPv6 alone', async () => {
