@@ -49,7 +49,7 @@ format: node_modules/.installed ## rewrite files in the project's format
 nodes: node_modules/.installed ## fetch the versions of Node.js the commands are to run on (npm, 800 MB)
 	node tools/nodes.mjs
 
-servers: ## unpack the real servers that cannot stand beside Dovecot (Debian; root for their libraries)
+servers: ## unpack the real servers that cannot stand beside Dovecot and Postfix (Debian; root for their libraries)
 	bash tools/servers.sh
 
 clean: ## remove what was built

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Unpacks the real POP3 servers of the tests that Debian does not let stand beside Dovecot (its POP3 packages exclude
-# each other) into .cache/servers/<name>/, and installs the libraries they need. Nothing of theirs is started, and no
-# user is made for them. Needs apt's package lists, and root (or sudo) for the libraries alone.
+# Unpacks the real servers of the tests that Debian does not let stand beside Dovecot and Postfix (its POP3 packages
+# exclude each other, and its mail transport agents do) into .cache/servers/<name>/, and installs the libraries they
+# need. Nothing of theirs is started, and no user is made for them. Needs apt's package lists, and root (or sudo) for
+# the libraries alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,3 +29,4 @@ unpack() {
 
 unpack courier courier-pop courier-base courier-authdaemon courier-authlib courier-authlib-userdb
 unpack cyrus cyrus-pop3d cyrus-common sasl2-bin
+unpack exim exim4-daemon-light

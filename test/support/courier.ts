@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chown, copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
+import { chown, copyFile, mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { installed, type Program, pathOf } from './installed.ts';
-import { isRoot, leaveRoot, type OwnServer, type Place, startOwnServer, unpacked } from './own-server.ts';
+import type { Program } from './installed.ts';
+import { type OwnServer, type Place, startOwnServer, unpacked } from './own-server.ts';
+import { inOwnView } from './own-view.ts';
 
 /** What `startCourier` runs, for `missing()`. setpriv comes with every Debian (util-linux). */
 export const COURIER: Program = {
@@ -14,13 +15,6 @@ export const COURIER: Program = {
     'setpriv',
   ],
   install: 'tools/servers.sh',
-};
-
-/** Courier's /etc/courier and /run/courier are compiled in: it gets an /etc and a /run that it alone sees. */
-export const VIEW_OF_FILES: Program = {
-  name: 'a view of the file system of its own',
-  commands: [canUnshare() ? 'unshare' : 'unshare-with-rights'],
-  install: 'it needs root, or a kernel that lets users make namespaces',
 };
 
 export type CourierOptions = {
@@ -35,6 +29,10 @@ export type CourierOptions = {
 export type Courier = OwnServer & {
   /** Puts a message into a mailbox, byte for byte. */
   deliver(message: string | Uint8Array, user?: string): Promise<void>;
+  /** How many messages are in the mailbox, counted on the disk. */
+  messages(user?: string): Promise<number>;
+  /** Where the mailbox is. */
+  maildir(user?: string): string;
 };
 
 /**
@@ -45,17 +43,22 @@ export type Courier = OwnServer & {
 export async function startCourier(options: CourierOptions): Promise<Courier> {
   const server = await startOwnServer({ name: 'courier', furnish: (place) => furnish(place, options), command });
   const [firstUser = ''] = Object.keys(options.users);
+  const maildir = (user = firstUser) => join(homeOf(server, user), 'Maildir');
   let delivered = 0;
   return {
     ...server,
-    async deliver(message, user = firstUser) {
+    maildir,
+    async messages(user) {
+      const folders = await Promise.all(['new', 'cur'].map((folder) => readdir(join(maildir(user), folder))));
+      return folders.flat().length;
+    },
+    async deliver(message, user) {
       delivered += 1;
       const name = `${Date.now()}.P${server.pid}Q${delivered}.test`;
-      const maildir = join(homeOf(server, user), 'Maildir');
-      const unfinished = join(maildir, 'tmp', name);
+      const unfinished = join(maildir(user), 'tmp', name);
       await writeFile(unfinished, message, { mode: 0o600 });
       await chown(unfinished, server.account.uid, server.account.gid);
-      await rename(unfinished, join(maildir, 'new', name));
+      await rename(unfinished, join(maildir(user), 'new', name));
     },
   };
 }
@@ -130,28 +133,9 @@ wait
 `;
 }
 
-function command({ folder, account, port, tlsPort }: Place): readonly string[] {
-  const setUp = 'mount --bind "$1/etc" /etc && mount --bind "$1/run" /run && shift && exec "$@"';
-  // The kernel ends it should the test runner be killed before it can clean up; unshare is deaf to SIGTERM.
-  return [
-    ...['setpriv', '--pdeathsig', 'KILL', 'unshare', ...ownView(), '--pid', '--fork', '--kill-child'],
-    ...['sh', '-c', setUp, 'sh', folder],
-    ...['setpriv', ...leaveRoot(account), '--ambient-caps=-all', '--pdeathsig', 'KILL'], // which a new user clears
-    ...['sh', join(folder, 'start'), String(port), String(tlsPort)],
-  ];
-}
-
-/** As root in a user namespace, courierpop3d would want to change its groups, which it may not there. */
-function ownView(): readonly string[] {
-  return isRoot() ? ['--mount'] : ['--user', '--map-current-user', '--keep-caps', '--mount'];
-}
-
-function canUnshare(): boolean {
-  const setUp = 'mount -t tmpfs none /run';
-  return (
-    installed('unshare') !== null &&
-    spawnSync(pathOf('unshare'), [...ownView(), '--pid', '--fork', 'sh', '-c', setUp]).status === 0
-  );
+function command(place: Place): readonly string[] {
+  const { folder, port, tlsPort } = place;
+  return inOwnView(place, ['etc', 'run'], ['sh', join(folder, 'start'), String(port), String(tlsPort)]);
 }
 
 /** makeuserdb(8) without its fixed paths. */

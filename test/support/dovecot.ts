@@ -117,7 +117,6 @@ async function launch(options: DovecotOptions, account: Account): Promise<Runnin
     }
     const running: Running = { ...ports, folder, pid: child.pid, process: child };
     unfinished.add(running);
-    process.once('exit', endAllAtOnce);
     return running;
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
@@ -297,6 +296,7 @@ async function end(running: Running): Promise<void> {
 }
 
 const unfinished = new Set<Running>();
+process.once('exit', endAllAtOnce);
 
 /** When a test run ends without `stop()`. */
 function endAllAtOnce(): void {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathOf } from './installed.ts';
 
-/** A server that `tools/servers.sh` unpacked, in a private folder and on free ports of 127.0.0.1. */
+/** A server in a private folder and on free ports of 127.0.0.1. */
 export type OwnServer = Place & {
   /** The process we started, the leader of a group of its own. */
   readonly pid: number;
@@ -19,11 +19,11 @@ export type OwnServer = Place & {
 };
 
 export type Place = {
-  /** Plaintext, and STLS. */
+  /** Plaintext, and STLS or STARTTLS. */
   readonly port: number;
   /** Implicit TLS. */
   readonly tlsPort: number;
-  /** The private folder with everything of this server; `usr` in it is a copy of what was unpacked. */
+  /** The private folder with everything of this server; `usr` in it is a copy of what `tools/servers.sh` unpacked. */
   readonly folder: string;
   /** Whom it runs as: the user who runs the tests, or `nobody` when that is root. */
   readonly account: Account;
@@ -34,6 +34,10 @@ export type Account = { readonly user: string; readonly group: string; readonly 
 export type Plan = {
   /** Its folder in .cache/servers. */
   readonly name: string;
+  /** It is there without us: nothing is copied, nothing given away, and `furnish` sees to owners itself. */
+  readonly isInstalled?: boolean;
+  /** How its greeting begins. Default: as POP3's. */
+  readonly greeting?: string;
   /** Writes what the server reads. All of it is given to the account afterwards. */
   furnish(place: Place): Promise<void>;
   /** What to start, as the user who runs the tests. It ends on SIGTERM, and all it started with it. */
@@ -62,7 +66,7 @@ export function isRoot(): boolean {
 export async function startOwnServer(plan: Plan): Promise<OwnServer> {
   for (let attempt = 1; ; attempt += 1) {
     const running = await launch(plan);
-    if (await greets(running)) {
+    if (await greets(running, plan.greeting ?? '+OK')) {
       let ended: Promise<void> | undefined;
       return {
         ...running.place,
@@ -93,10 +97,14 @@ async function launch(plan: Plan): Promise<Running> {
   try {
     const [port, tlsPort] = await freePorts();
     const place: Place = { folder, account, port, tlsPort };
-    // A copy, since our repository may lie where `nobody` cannot look.
-    await cp(unpacked(plan.name, 'usr'), join(folder, 'usr'), { recursive: true, verbatimSymlinks: true });
-    await plan.furnish(place);
-    execFileSync('chown', ['-hR', `${account.uid}:${account.gid}`, folder]);
+    if (plan.isInstalled === true) {
+      await plan.furnish(place);
+    } else {
+      // A copy, since our repository may lie where `nobody` cannot look.
+      await cp(unpacked(plan.name, 'usr'), join(folder, 'usr'), { recursive: true, verbatimSymlinks: true });
+      await plan.furnish(place);
+      execFileSync('chown', ['-hR', `${account.uid}:${account.gid}`, folder]);
+    }
     const child = execute(plan, place);
     if (child.pid === undefined) {
       const [error] = await once(child, 'error');
@@ -128,10 +136,10 @@ function execute(plan: Plan, place: Place): ChildProcess {
 }
 
 /** A greeting in the clear is proof of one port; the other one has to be taken at least. */
-async function greets({ place, process }: Running): Promise<boolean> {
+async function greets({ place, process }: Running, greeting: string): Promise<boolean> {
   const deadline = Date.now() + START_LIMIT_MS;
   while (Date.now() < deadline && !hasExited(process)) {
-    if ((await firstBytes(place.port)).startsWith('+OK') && (await accepts(place.tlsPort))) {
+    if ((await firstBytes(place.port)).startsWith(greeting) && (await accepts(place.tlsPort))) {
       return !hasExited(process); // else somebody else's server answered on a port we lost to it
     }
     await sleep(50);

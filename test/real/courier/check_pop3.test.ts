@@ -4,8 +4,9 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Authority, createAuthority } from '../../../src/sandbox/authority.ts';
-import { COURIER, type Courier, type CourierOptions, startCourier, VIEW_OF_FILES } from '../../support/courier.ts';
+import { COURIER, type Courier, type CourierOptions, startCourier } from '../../support/courier.ts';
 import { missing } from '../../support/installed.ts';
+import { VIEW_OF_FILES } from '../../support/own-view.ts';
 import { startRecordingProxy } from '../../support/recording-proxy.ts';
 import { CHECK_POP3, type Ended, keepSecret, privateFolder, run } from '../../support/run.ts';
 
