@@ -7,7 +7,13 @@ export default defineConfig({
     // By default one worker less than there are cores: on two that is one after the other.
     maxWorkers: 2,
     projects: [
-      { test: { name: 'unit', include: ['test/*.test.ts', 'test/sandbox/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/*.test.ts', 'test/sandbox/*.test.ts', 'test/send/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
       { test: { name: 'dist', include: ['test/dist/*.test.ts', 'test/faults/*.test.ts'], testTimeout: 30_000 } },
       {
         test: {

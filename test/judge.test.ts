@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { Phase } from '../src/dialogue/dialogue.ts';
 import type { Reason } from '../src/dialogue/failure.ts';
 import { hintFor } from '../src/probe/hint.ts';
-import type { ProbeResult, Problem } from '../src/probe/result.ts';
+import type { ProbeResult, Problem, RoundTrip } from '../src/probe/result.ts';
 import { describeProblem, isTest, judge, type Policy, refuse } from '../src/verdict/judge.ts';
 import { parseRange, type Range } from '../src/verdict/range.ts';
 import { type State, stateOfFailure, worst, worstFirst } from '../src/verdict/severity.ts';
-import { GOOD_TLS } from './support/samples.ts';
+import { GOOD_TLS, GOOD_TRIP } from './support/samples.ts';
 
 const words = (text: string): readonly Reason[] => text.trim().split(/\s+/) as Reason[];
 
@@ -43,6 +43,7 @@ const RESULT: ProbeResult = {
   tls: GOOD_TLS,
   capabilities: null,
   mailbox: { messages: 3, octets: 120 },
+  roundTrip: null,
   result: 'Success',
   error: null,
 };
@@ -256,5 +257,37 @@ describe('a problem in words', () => {
     ['without more to say', { ...problem('hung-up', 'quit'), message: '' }, 'hung-up in quit - look there'],
   ])('%s', (_, given, expected) => {
     expect(describeProblem(given)).toBe(expected);
+  });
+});
+
+describe('a round trip', () => {
+  const trip = (more: Partial<RoundTrip> = {}): ProbeResult => ({ ...RESULT, roundTrip: { ...GOOD_TRIP, ...more } });
+
+  test('is told by its name, its logon and its delivery', () => {
+    expect(judge(trip(), policy()).summary).toBe('round trip 2.31 s, login 84 ms, delivery 1.90 s');
+  });
+
+  test.each<[string, Partial<RoundTrip>, string]>([
+    ['removed leftovers', { stale: 2, staleRemoved: 2 }, '2 messages of earlier runs removed'],
+    ['an estimate', { isEstimate: true }, "by the mail servers' clocks"],
+    ['the first of a split test', { retrieved: false, deliveryMs: null }, 'a message is under way to the next run'],
+  ])('tells of %s', (_, more, words) => {
+    expect(judge(trip(more), policy()).summary).toContain(words);
+  });
+
+  test.each<[string, Record<string, string>, State]>([
+    ['a delivery within its bounds', { delivery: '2' }, 'ok'],
+    ['a slow delivery', { delivery: '1.5' }, 'critical'],
+    ['leftovers', { stale: '0' }, 'ok'],
+    ['too many polls', { polls: '2' }, 'critical'],
+    ['a slow sending', { time_send: '0.1' }, 'critical'],
+  ])('%s', (_, critical, state) => {
+    const phases = [{ name: 'send', ms: 210.4 }] as const;
+    expect(judge({ ...trip(), phases }, policy({}, critical)).state).toBe(state);
+  });
+
+  test('its time is called by its name where it is too long', () => {
+    expect(judge(trip(), policy({ time: '2' })).parts[0]?.text).toBe('round trip 2.31 s (warning above 2)');
+    expect(judge(RESULT, policy({ time: '2' })).parts[0]?.text).toBe('logon 2.31 s (warning above 2)');
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ProbeResult } from '../src/probe/result.ts';
 import { certificateDefaults, describeValue, METRIC_NAMES, type MetricName, measure } from '../src/verdict/metric.ts';
 import { alerts } from '../src/verdict/range.ts';
-import { GOOD_TLS } from './support/samples.ts';
+import { GOOD_TLS, GOOD_TRIP } from './support/samples.ts';
 
 describe('a certificate about to expire worries those who set no threshold', () => {
   // Design §5: WARNING below 21 days or a third of the lifetime, CRITICAL below 7 days or a sixth, whichever is less.
@@ -52,6 +52,7 @@ const RESULT: ProbeResult = {
   tls: null,
   capabilities: null,
   mailbox: null,
+  roundTrip: null,
   result: 'Success',
   error: null,
 };
@@ -78,6 +79,17 @@ describe('what was not measured is not there', () => {
       { time: 2.31, certificate: 3.75 },
     ],
     ['no time at all', { latencyMs: 0 }, { time: 0 }],
+    ['a round trip', { roundTrip: GOOD_TRIP }, { time: 2.31, delivery: 1.9, polls: 3, stale: 0 }],
+    [
+      'a message that never came',
+      { roundTrip: { ...GOOD_TRIP, deliveryMs: null } },
+      { time: 2.31, polls: 3, stale: 0 },
+    ],
+    [
+      'a message that nobody took',
+      { roundTrip: { ...GOOD_TRIP, deliveryMs: null, sendMs: null, polls: 0 } },
+      { time: 2.31 },
+    ],
   ])('%s', (_, result, expected) => {
     expect(measured(result)).toEqual(expected);
   });
@@ -119,19 +131,24 @@ describe('the names thresholds are set on', () => {
 
 describe('a value in words', () => {
   test.each<[MetricName, number, string]>([
-    ['time', 2.314, 'logon 2.31 s'],
-    ['time', 0.084, 'logon 84 ms'],
-    ['time', 0, 'logon 0 ms'],
-    ['time', 0.999, 'logon 999 ms'],
-    ['time', 0.9996, 'logon 1.00 s'],
-    ['time', 1, 'logon 1.00 s'],
-    ['time', 50, 'logon 50.00 s'],
+    ['time', 2.314, 'time 2.31 s'],
+    ['time', 0.084, 'time 84 ms'],
+    ['time', 0, 'time 0 ms'],
+    ['time', 0.999, 'time 999 ms'],
+    ['time', 0.9996, 'time 1.00 s'],
+    ['time', 1, 'time 1.00 s'],
+    ['time', 50, 'time 50.00 s'],
     ['time_login', 0.084, 'login 84 ms'],
     ['time_dns', 1.5, 'dns 1.50 s'],
     ['messages', 0, '0 messages'],
     ['messages', 1, '1 message'],
     ['messages', 3, '3 messages'],
     ['octets', 120, '120 octets'],
+    ['delivery', 1.9, 'delivery 1.90 s'],
+    ['polls', 1, '1 poll'],
+    ['polls', 3, '3 polls'],
+    ['stale', 1, '1 stale message'],
+    ['stale', 0, '0 stale messages'],
     ['octets', 2 ** 53 - 1, '9007199254740991 octets'],
     ['certificate', 74, 'certificate expires in 74 days'],
     ['certificate', 1, 'certificate expires in 1 day'],

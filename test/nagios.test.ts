@@ -4,15 +4,16 @@ import { describe, expect, test } from 'vitest';
 import type { Secured, TlsFacts } from '../src/dialogue/dialogue.ts';
 import { ProbeFailure } from '../src/dialogue/failure.ts';
 import { maskFor, Secret } from '../src/dialogue/secret.ts';
-import { type ProbePlan, probe, problemOf } from '../src/probe/probe.ts';
+import { type ProbePlan, probe } from '../src/probe/probe.ts';
 import type { ProbeResult, Problem, Spoken } from '../src/probe/result.ts';
+import { problemOf } from '../src/probe/tell.ts';
 import type { Link, World } from '../src/probe/world.ts';
 import { nagios } from '../src/reporters/nagios.ts';
 import { gather, judge, type Policy, refuse, remark, type TestVerdict, type Verdict } from '../src/verdict/judge.ts';
 import { METRIC_NAMES, type Metric, type MetricName } from '../src/verdict/metric.ts';
 import { parseRange, type Range } from '../src/verdict/range.ts';
 import type { State } from '../src/verdict/severity.ts';
-import { GOOD_TLS } from './support/samples.ts';
+import { GOOD_TLS, GOOD_TRIP } from './support/samples.ts';
 
 /** Text of any characters at all, halves of one and controls too; fast-check's own takes a second to set up. */
 const anyText = (maxLength = 20): fc.Arbitrary<string> =>
@@ -43,6 +44,7 @@ const GOOD: ProbeResult = {
   tls: TLS,
   capabilities: ['TOP', 'USER', 'SASL PLAIN'],
   mailbox: { messages: 3, octets: 4096 },
+  roundTrip: null,
   result: 'Success',
   error: null,
 };
@@ -67,6 +69,7 @@ const PLAN: ProbePlan = {
     family: 0,
     tls: { identity: 'mail.example.com', sni: null, authorities: null, clientCertificate: null, pins: [] },
   },
+  fullTest: null,
   timeoutMs: 50_000,
   perConnectionTimeoutMs: 50_000,
   trace: true,
@@ -103,6 +106,21 @@ const CONVERSATION: readonly Spoken[] = [
 const REFUSED_CONVERSATION: readonly Spoken[] = [
   { atMs: 3, who: '*', words: 'connection-refused: 192.0.2.1 port 110: the connection was refused (ECONNREFUSED)' },
 ];
+
+const TRIP_PHASES: ProbeResult['phases'] = [
+  { name: 'login', ms: 84 },
+  { name: 'send', ms: 210.4 },
+  { name: 'delivery', ms: 1900.2 },
+  { name: 'retrieve', ms: 3.1 },
+  { name: 'delete', ms: 4 },
+  { name: 'verify', ms: 95 },
+];
+const ALTERED = told(new ProbeFailure('altered', '2 lines were added after its text', { phase: 'retrieve' }));
+const LOST = told(
+  new ProbeFailure('not-delivered', 'taken by mail.example.com port 587, not in the mailbox after 47.7 s', {
+    phase: 'delivery',
+  }),
+);
 
 /**
  * Golden files were written by hand and are never written by a test. To check one: line 1 is
@@ -166,6 +184,44 @@ describe('what Nagios reads, whole', () => {
       policy(),
       0,
       3,
+    ],
+    ['ok-round-trip', made({ roundTrip: GOOD_TRIP, phases: TRIP_PHASES }), policy(), 0, 0],
+    ['ok-round-trip-v', made({ roundTrip: GOOD_TRIP, phases: TRIP_PHASES }), policy(), 1, 0],
+    [
+      'ok-split-first',
+      made({
+        latencyMs: 310,
+        roundTrip: {
+          ...GOOD_TRIP,
+          deliveryMs: null,
+          polls: 0,
+          retrieved: false,
+          deleted: false,
+          verified: false,
+          hops: [],
+        },
+      }),
+      policy(),
+      0,
+      0,
+    ],
+    [
+      'warning-altered-round-trip',
+      made({ roundTrip: { ...GOOD_TRIP, stale: 2, staleRemoved: 2 }, phases: TRIP_PHASES, warnings: [ALTERED] }),
+      policy(),
+      0,
+      1,
+    ],
+    [
+      'critical-not-delivered',
+      failed(LOST, 48_000, {
+        phases: [{ name: 'delivery', ms: 47_700 }],
+        mailbox: { messages: 3, octets: 4096 },
+        roundTrip: { ...GOOD_TRIP, deliveryMs: null, polls: 9, retrieved: false, deleted: false, verified: false },
+      }),
+      policy({ critical: ranges({ time: '60' }), warning: ranges({ time: '55' }) }),
+      0,
+      2,
     ],
     ['ok-v', GOOD, policy(), 1, 0],
     ['ok-vv', GOOD, policy(), 2, 0],
@@ -325,6 +381,7 @@ describe('whatever a server says', () => {
       hash: () => Promise.reject(new Error('unused')),
       random: (length) => new Uint8Array(length),
       send: null,
+      memory: null,
     };
   }
 

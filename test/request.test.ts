@@ -40,6 +40,7 @@ function sources(
       asked.push(prompt);
       return more.typed ?? null;
     },
+    confirmOnTerminal: async () => null,
     certificates: file,
     privateKey: file,
     family: nodeSources.family,
@@ -204,6 +205,7 @@ describe('bad input is told in one clause that names the option and what it take
   test.each<[Settings, readonly string[]]>([
     [{ ipv4: true, ipv6: true }, ['--ipv4', '--ipv6']],
     [{ 'light-mode': true, 'full-test': true }, ['--light-mode', '--full-test']],
+    [{ 'light-mode': true, split: true }, ['--light-mode', '--split']],
     [{ 'trust-any-ssl-certificate': true, 'ca-file': 'ca.pem' }, ['--trust-any-ssl-certificate', '--ca-file']],
     [{ ssl: true, 'connection-type': 'tls' }, ['-S', '--connection-type tls']],
     [{ ssl: true, 'connection-type': 'Plaintext' }, ['-S', '--connection-type plaintext']],
@@ -225,17 +227,6 @@ describe('bad input is told in one clause that names the option and what it take
     const { reason, message } = await refusal(settings);
     expect(reason).toBe('usage');
     for (const each of told) expect(message).toContain(each);
-  });
-
-  test('until the full test exists nobody shall believe that it was run', async () => {
-    for (const settings of [{ 'light-mode': undefined }, { 'light-mode': undefined, 'full-test': true }] as const) {
-      const { reason, message } = await refusal(settings);
-      expect(reason).toBe('usage');
-      expect(message).toContain('--light-mode');
-    }
-    const light: Defaults = { timeoutS: 2.5, test: 'light' };
-    const { plan } = await parseRequest({ ...LEAST, 'light-mode': undefined }, light, sources());
-    expect(plan.timeoutMs).toBe(2500);
   });
 
   test('no file is read before the command line is understood', async () => {

@@ -13,7 +13,7 @@ import { build } from 'esbuild';
 const ENTRIES = ['plugins/nagios/check_pop3.ts', 'plugins/sandbox/pop3_sandbox.ts'];
 
 /** Third-party libraries few runs use: kept in the file as compressed text, so that the others do not parse them. */
-const ON_DEMAND = ['yargs'];
+const ON_DEMAND = ['yargs', 'nodemailer/lib/smtp-connection'];
 
 /** @param {string} entry */
 function commandOf(entry) {

@@ -1,6 +1,7 @@
 /**
- * `make demo`: starts the sandbox server, runs check_pop3 against it as an administrator would, shows each command
- * with its real output and exit code, and stops the server. Fails where an exit code is not what it should be.
+ * `make demo`: starts the sandbox server, runs check_pop3 against it as an administrator would, the full test first,
+ * shows each command with its real output and exit code, and stops the server. Fails where an exit code is not what it
+ * should be.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,23 +18,29 @@ const sandbox = spawn('dist/pop3_sandbox', ['--json', '--until-stdin-closes', '-
 
 try {
   const [line] = await once(createInterface({ input: sandbox.stdout }), 'line');
-  const { pop3Port, pop3sPort, user, caFile, passwordFile } = JSON.parse(line);
+  const { pop3Port, pop3sPort, smtpPort, user, caFile, passwordFile } = JSON.parse(line);
   const wrong = join(folder, 'wrong-password');
   writeFileSync(wrong, 'not the password\n', { mode: 0o600 });
 
   console.log(`A mail server with one mailbox, ${user}, runs on 127.0.0.1: POP3 with STLS on port ${pop3Port},`);
-  console.log(`POP3 over TLS on port ${pop3sPort}. Its throw-away authority is in ${caFile}.`);
+  console.log(`POP3 over TLS on port ${pop3sPort}, SMTP into the same mailbox on port ${smtpPort}.`);
+  console.log(`Its throw-away authority is in ${caFile}.`);
 
   const server = ['-H', 'localhost', '-I', '127.0.0.1'];
-  const rest = ['--ca-file', caFile, '--light-mode'];
+  const credential = ['-u', user, '--password-file', passwordFile];
+  const mail = ['--smtp-port', smtpPort, '--state-dir', join(folder, 'state')];
   /** @type {readonly [string, string[], number][]} */
   const runs = [
-    ['The logon over STLS', ['-p', pop3Port, '-u', user, '--password-file', passwordFile], 0],
-    ['The logon over implicit TLS', ['-S', '-p', pop3sPort, '-u', user, '--password-file', passwordFile], 0],
-    ['A wrong password', ['-p', pop3Port, '-u', user, '--password-file', wrong], 2],
+    [
+      'The full test: a message is sent, found, deleted, and seen to be gone',
+      ['-p', pop3Port, ...credential, ...mail],
+      0,
+    ],
+    ['The logon alone, over implicit TLS', ['-S', '-p', pop3sPort, ...credential, '--light-mode'], 0],
+    ['A wrong password', ['-p', pop3Port, '-u', user, '--password-file', wrong, '--light-mode'], 2],
   ];
   const surprises = runs.filter(
-    ([title, changes, expected]) => show(title, [...server, ...changes, ...rest].map(String)) !== expected,
+    ([title, changes, expected]) => show(title, [...server, ...changes, '--ca-file', caFile].map(String)) !== expected,
   );
   process.exitCode = surprises.length === 0 ? 0 : 1;
   console.log(

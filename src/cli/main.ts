@@ -1,11 +1,12 @@
 import { nodeSources } from '../credentials/sources.ts';
-import { ProbeFailure } from '../dialogue/failure.ts';
+import { ProbeFailure, usage } from '../dialogue/failure.ts';
 import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
 import type { Report, Reporter } from '../reporters/reporter.ts';
-import { type Defaults, parseRequest, parseTimeout } from '../request/request.ts';
+import { type Defaults, parseRequest, parseTimeout, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
 import { run } from '../run/run.ts';
+import { operationsOf } from '../run/what-if.ts';
 import { leave } from '../runtimes/node/leave.ts';
 import { nodeWorld } from '../runtimes/node/world.ts';
 import { refuse } from '../verdict/judge.ts';
@@ -62,9 +63,25 @@ async function carryOut(command: Command, end: (failure: ProbeFailure) => void):
   const timeoutMs = parseTimeout(settings, command);
   const awaited = settings['password-stdin'] === true ? STANDARD_INPUT_LATE : 'nobody typed a password';
   const request = await within(timeoutMs, began, awaited, parseRequest(settings, command, nodeSources));
+  if (request.whatIf) {
+    // Nothing was measured: a platform that runs it so by mistake must not read an OK.
+    const lines = operationsOf(request).map((operation) => `What if: ${printable(operation, LONGEST_OPERATION)}\n`);
+    return { stdout: lines.join(''), exitCode: NO_VERDICT };
+  }
+  if (request.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(request));
   const { verdict, conversation } = await run(request, nodeWorld, stop, began + timeoutMs);
   return command.reporter(verdict, { verbosity: request.verbosity, conversation });
 }
+
+/** Tells what is about to be done, and goes on only when somebody says yes. */
+async function askFirst(request: Request): Promise<void> {
+  const operations = operationsOf(request).map((operation) => `  ${printable(operation, LONGEST_OPERATION)}\n`);
+  const answer = await nodeSources.confirmOnTerminal(`About to\n${operations.join('')}Go on? [y/N] `);
+  if (answer === null) throw usage('--confirm has nobody to ask: there is no terminal; leave it out');
+  if (!answer) throw new ProbeFailure('interrupted', 'not confirmed: nothing was done');
+}
+
+const LONGEST_OPERATION = 400;
 
 /** An ini file may come on standard input; how long is waited for it, it cannot say itself. */
 function expand(given: Settings, command: Command, began: number): Promise<Settings> {

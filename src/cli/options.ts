@@ -9,7 +9,7 @@ export interface Option {
   readonly secret?: true;
   /** What --help calls the value. */
   readonly value?: string;
-  readonly group: 'Server' | 'Logon' | 'Certificates' | 'Test' | 'Verdict' | 'Output';
+  readonly group: 'Server' | 'Logon' | 'Certificates' | 'Test' | 'Sending' | 'Verdict' | 'Output';
   readonly help: string;
 }
 
@@ -137,7 +137,15 @@ export const OPTIONS: readonly Option[] = [
     help: 'its key (PEM), if not in the same file',
   },
   { name: 'light-mode', kind: 'flag', group: 'Test', help: 'test the logon alone' },
-  { name: 'full-test', kind: 'flag', group: 'Test', help: 'send, receive and delete a message too (not there yet)' },
+  { name: 'full-test', kind: 'flag', group: 'Test', help: 'send, find and delete a message too' },
+  {
+    name: 'split',
+    kind: 'flag',
+    group: 'Test',
+    help: 'find what the last run sent, and send one for the next run',
+  },
+  { name: 'what-if', kind: 'flag', group: 'Test', help: 'say what would be done, and do nothing' },
+  { name: 'confirm', kind: 'flag', group: 'Test', help: 'ask on the terminal first' },
   {
     name: 'timeout',
     short: 't',
@@ -152,6 +160,60 @@ export const OPTIONS: readonly Option[] = [
     value: 'SECONDS',
     group: 'Test',
     help: 'for one connection; up to 120, the default',
+  },
+  { name: 'mail-to', kind: 'text', value: 'ADDRESS', group: 'Sending', help: 'the mailbox; if not the user name' },
+  { name: 'mail-from', kind: 'text', value: 'ADDRESS', group: 'Sending', help: 'the sender, if not the same' },
+  {
+    name: 'send-via',
+    kind: 'text',
+    value: 'WAY',
+    group: 'Sending',
+    help: 'smtp (the default), ews, ews-save (into the Inbox) or graph',
+  },
+  { name: 'smtp-server', kind: 'text', value: 'HOST', group: 'Sending', help: 'takes the message, if not -H' },
+  { name: 'smtp-port', kind: 'text', value: 'PORT', group: 'Sending', help: 'port; 587, with ssl 465; 25 by request' },
+  {
+    name: 'smtp-connection-type',
+    kind: 'text',
+    value: 'TYPE',
+    group: 'Sending',
+    help: 'tls (STARTTLS, the default), ssl or plaintext',
+  },
+  {
+    name: 'smtp-credential',
+    kind: 'text',
+    value: 'USER',
+    group: 'Sending',
+    help: 'who sends, if not -u; @FILE: user name and password',
+  },
+  {
+    name: 'oauth-token-file',
+    kind: 'text',
+    value: 'FILE',
+    group: 'Sending',
+    help: 'a bearer token to send with (SMTP XOAUTH2, EWS, Graph)',
+  },
+  {
+    name: 'send-url',
+    kind: 'text',
+    value: 'URL',
+    group: 'Sending',
+    help: 'of EWS, if not https://HOST/EWS/Exchange.asmx, or of Graph',
+  },
+  { name: 'keep-stale', kind: 'flag', group: 'Sending', help: 'leave what earlier runs left in the mailbox' },
+  {
+    name: 'state-dir',
+    kind: 'text',
+    value: 'DIR',
+    group: 'Sending',
+    help: 'where runs leave word for each other',
+  },
+  {
+    name: 'marker-key-file',
+    kind: 'text',
+    value: 'FILE',
+    group: 'Sending',
+    help: 'a key that several machines share, so that each knows their messages',
   },
   {
     name: 'warning',

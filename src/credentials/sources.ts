@@ -4,7 +4,7 @@ import { familyOf } from '../runtimes/node/address.ts';
 import { certificatesIn } from '../runtimes/node/authorities.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
 import { LONGEST_FILE, readRegularFile } from '../runtimes/node/files.ts';
-import { askOnTerminal } from './prompt.ts';
+import { askOnTerminal, confirmOnTerminal } from './prompt.ts';
 
 /** What a request takes from the machine it is made on, with Node. */
 export const nodeSources: Sources = {
@@ -13,6 +13,7 @@ export const nodeSources: Sources = {
   standardInput: readStandardInput,
   exists: (path) => builtin.fs().existsSync(path),
   askOnTerminal,
+  confirmOnTerminal,
   certificates: readCertificates,
   privateKey: readPrivateKey,
   family: familyOf,

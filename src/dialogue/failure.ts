@@ -68,17 +68,20 @@ export class ProbeFailure extends Error {
   phase: Phase | null;
   /** The server's own words, as they came: masked, escaped and shortened only where they are shown. */
   readonly said: string | null;
+  /** How long the server wants to be left alone, where it says so. */
+  readonly retryAfterMs: number | null;
 
   /**
    * @param reason what is wrong, in the fixed vocabulary
    * @param message one clause for people, without the server's words ('' where those say it all)
-   * @param more the server's words and the phase, where known
+   * @param more the server's words, the phase and when to come back, where known
    */
-  constructor(reason: Reason, message: string, more: { said?: string; phase?: Phase } = {}) {
+  constructor(reason: Reason, message: string, more: { said?: string; phase?: Phase; retryAfterMs?: number } = {}) {
     super(message);
     this.name = 'ProbeFailure';
     this.reason = reason;
     this.said = more.said ?? null;
+    this.retryAfterMs = more.retryAfterMs ?? null;
     this.phase = more.phase ?? null;
   }
 }

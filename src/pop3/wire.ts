@@ -24,6 +24,7 @@ export class Wire {
   /** Whether the last status line ended in LF alone: then, and only then, may the lines of its listing. */
   private bareLf = false;
   private bareLfNoted = false;
+  private broken = false;
 
   /** Books a part of the conversation on a phase: its waits, and its failure unless that names a phase itself. */
   *during<T>(phase: Phase, part: Dialogue<T>): Dialogue<T> {
@@ -37,6 +38,18 @@ export class Wire {
     } finally {
       this.phase = outer;
     }
+  }
+
+  /** Tells what is wrong without ending the visit. */
+  *remark(fault: ProbeFailure): Dialogue<void> {
+    fault.phase = fault.phase ?? this.phase;
+    this.broken = this.broken || fault.reason === 'protocol-violation';
+    yield { want: 'note', phase: this.phase, note: { learnt: 'fault', fault } };
+  }
+
+  /** Whether the server broke the protocol in a way that was let pass: what it says of message numbers is in doubt. */
+  get isInDoubt(): boolean {
+    return this.broken;
   }
 
   *resolve(name: string): Dialogue<readonly Address[]> {
@@ -99,9 +112,7 @@ export class Wire {
     const octets = yield* this.take(LONGEST_STATUS_LINE, false);
     if (this.bareLf && !this.bareLfNoted) {
       this.bareLfNoted = true;
-      const fault = new ProbeFailure('protocol-violation', 'lines end in LF alone (RFC 1939 §3 has CRLF)');
-      fault.phase = this.phase;
-      yield { want: 'note', phase: this.phase, note: { learnt: 'fault', fault } };
+      yield* this.remark(new ProbeFailure('protocol-violation', 'lines end in LF alone (RFC 1939 §3 has CRLF)'));
     }
     return text(octets);
   }

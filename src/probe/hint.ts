@@ -76,8 +76,20 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   'internal-error': 'this is a fault in pop-connectivity: please report it',
 };
 
+/** The same trouble on the way to the server that takes the mail. */
+const IN_SENDING: Readonly<Partial<Record<Reason, Hint>>> = {
+  'dns-not-found': 'check the spelling of --smtp-server (or --send-url)',
+  'connection-refused': 'check that the submission service runs, and --smtp-server and --smtp-port',
+  'timed-out': 'check the load of the server that takes the mail; --timeout gives it longer',
+  'hung-up': 'look in the log of the server that takes the mail for why it closed',
+  'protocol-violation': 'check that --smtp-server and --smtp-port name a submission service',
+  'stls-refused': 'enable STARTTLS there, or use --smtp-connection-type ssl',
+  'tls-failed': 'check --smtp-connection-type and --smtp-port: ssl is for TLS from the first octet',
+  'mailbox-full': 'raise the quota of the mailbox, or empty it',
+};
+
 /** What to look at first. */
 export function hintFor(reason: Reason, subject: Subject): string {
-  const hint = HINTS[reason];
+  const hint = (subject.phase === 'send' ? IN_SENDING[reason] : undefined) ?? HINTS[reason];
   return typeof hint === 'string' ? hint : hint(subject);
 }

@@ -2,6 +2,8 @@ import type { Phase, TlsFacts } from '../dialogue/dialogue.ts';
 import type { Reason } from '../dialogue/failure.ts';
 import type { MailboxSize } from '../pop3/mailbox.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
+import type { Hop } from './message.ts';
+import type { SendPlan } from './world.ts';
 
 /**
  * What one test of one server came to: stable, versioned, serialisable as JSON, and free of secrets. The cmdlet's
@@ -45,6 +47,33 @@ interface Told {
   /** The lines of CAPA, those after TLS where there was TLS. */
   readonly capabilities: readonly string[] | null;
   readonly mailbox: MailboxSize | null;
+  /** What became of the message of the full test; null where none was to be sent. */
+  readonly roundTrip: RoundTrip | null;
+}
+
+/** The way of one message through the mail system and back. */
+export interface RoundTrip {
+  readonly sentVia: SendPlan['via'];
+  /** How long the mail system took to take it; null where it did not. */
+  readonly sendMs: number | null;
+  /** From then until it was found in the mailbox; null where it was not. */
+  readonly deliveryMs: number | null;
+  /** Whether that is by the clocks of the mail servers (Received), as with `--split`, and not by our own. */
+  readonly isEstimate: boolean;
+  /** Visits that looked for it. */
+  readonly polls: number;
+  readonly retrieved: boolean;
+  readonly deleted: boolean;
+  /** Whether a later visit saw that it is gone. */
+  readonly verified: boolean;
+  /** Messages of ours that earlier runs, or other machines, left behind; and how many of them were removed. */
+  readonly stale: number;
+  readonly staleRemoved: number;
+  /** Messages of `--split` that are still under way, and those that never came. */
+  readonly pending: number;
+  readonly lost: number;
+  /** Its way by its Received fields: an estimate, for the clocks are others'. */
+  readonly hops: readonly Hop[];
 }
 
 export interface Problem {

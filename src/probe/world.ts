@@ -1,5 +1,7 @@
 import type { Address, Connected, Recipe, Secured } from '../dialogue/dialogue.ts';
 import type { ProbeFailure } from '../dialogue/failure.ts';
+import type { Secret } from '../dialogue/secret.ts';
+import type { ConnectionType } from '../pop3/visit.ts';
 
 /**
  * The ports: all that the probe needs of the machine it runs on. src/runtimes/ has one implementation for each
@@ -17,20 +19,142 @@ export interface World {
   readonly hash: (recipe: Recipe) => Promise<Uint8Array>;
   /** That many unguessable octets. */
   readonly random: (length: number) => Uint8Array;
-  /** Sends the full test's message; null in a runtime that cannot. */
+  /** Prepares to send the full test's message; null in a runtime that cannot. */
   readonly send: Send | null;
+  /** What runs on one mailbox remember for each other; null in a runtime that cannot remember. */
+  readonly memory: OpenMemory | null;
 }
 
 export type Cancel = () => void;
 
-/** Hands one message to the mail system. Fails with a ProbeFailure (`send-refused` …). */
-export type Send = (message: OutgoingMessage) => Promise<void>;
+/**
+ * Prepares a way of sending: whatever need not be done at the mail system's expense, such as loading what speaks to it.
+ */
+export type Send = (plan: SendPlan) => Promise<Submit>;
+
+/**
+ * Hands one message to the mail system, in one attempt: whether to try again is the caller's to say.
+ *
+ * `done` rejects with a ProbeFailure of the phase `send`: `send-refused` where the mail system will never take it,
+ * `send-deferred` where it may later (with `retryAfterMs` where it said when), `mailbox-full`, `send-unconfirmed` where
+ * the connection was lost after the last octet, so that it may have been taken; or what kept us from asking at all,
+ * `connection-refused`, `certificate-expired` …
+ */
+export type Submit = (message: OutgoingMessage) => Sending;
+
+export interface Sending {
+  readonly done: Promise<Sent>;
+  /** Lets go at once; `done` need not settle. */
+  readonly abandon: () => void;
+}
+
+/** A message the mail system has taken. */
+export interface Sent {
+  /** Its words, as they came. */
+  readonly said: string;
+}
 
 export interface OutgoingMessage {
   readonly from: string;
   readonly to: string;
-  /** RFC 5322, CRLF line ends. */
+  /** RFC 5322, CRLF line ends, seven bits, no line over 76 octets. */
   readonly octets: Uint8Array;
+}
+
+/** The way a message takes into the mail system. */
+export type SendPlan = SmtpPlan | EwsPlan | GraphPlan;
+
+/** SMTP submission (RFC 6409). */
+export interface SmtpPlan {
+  readonly via: 'smtp';
+  /** The server as the user names it. */
+  readonly server: string;
+  /** A name to resolve, or the address itself. */
+  readonly to: string | Address;
+  readonly port: number;
+  /** `tls` is STARTTLS, demanded; `ssl` TLS from the first octet (RFC 8314 §3.3). */
+  readonly connectionType: ConnectionType;
+  readonly link: LinkTerms;
+  /** Null: no AUTH. */
+  readonly credential: SendCredential | null;
+}
+
+/** Exchange Web Services, CreateItem: `ews` sends, `ews-save` puts the message straight into the Inbox. */
+export interface EwsPlan {
+  readonly via: 'ews' | 'ews-save';
+  /** `https://mail.example.com/EWS/Exchange.asmx` */
+  readonly url: string;
+  readonly http: HttpTerms;
+  readonly credential: SendCredential;
+}
+
+/** Microsoft Graph, sendMail. */
+export interface GraphPlan {
+  readonly via: 'graph';
+  /** `https://graph.microsoft.com/v1.0` */
+  readonly url: string;
+  readonly http: HttpTerms;
+  readonly credential: SendCredential;
+}
+
+/** A password, or a bearer token (RFC 6750), of somebody. */
+export type SendCredential =
+  | { readonly kind: 'password'; readonly userName: string; readonly password: Secret }
+  | { readonly kind: 'bearer'; readonly userName: string; readonly token: Secret };
+
+export interface HttpTerms {
+  readonly family: 0 | 4 | 6;
+  /** Certificates in PEM that replace the system's and Node's roots, or null. */
+  readonly authorities: string | null;
+}
+
+/**
+ * Opens what earlier runs left in writing about a mailbox, and keeps other runs of this machine from it until it is
+ * closed. What cannot be written is told as trouble, and stops nobody.
+ *
+ * @param mailbox a name for the mailbox, the same in each run
+ * @param untilMs how long from now it is needed at the most: whoever holds it longer has died
+ * @returns null while another run has it
+ * @throws ProbeFailure `configuration` for a key that is there and cannot be used
+ */
+export type OpenMemory = (mailbox: string, terms: MemoryTerms, untilMs: number) => Memory | null;
+
+export interface MemoryTerms {
+  /** The folder of the state, or null for the usual one. */
+  readonly stateDir: string | null;
+  /** The file with the key of the markers, which several machines share; null for one of this machine alone. */
+  readonly markerKeyFile: string | null;
+}
+
+export interface Memory {
+  /** What markers are signed with. */
+  readonly key: Uint8Array;
+  readonly left: Left;
+  /** Why this run will not be remembered, or null. Asked at the end. */
+  readonly trouble: () => string | null;
+  readonly keep: (left: Left) => void;
+  readonly close: () => void;
+}
+
+/** What one run leaves to the next. */
+export interface Left {
+  readonly runs: readonly LeftRun[];
+  /** Identifiers of messages that were looked at and are not ours. */
+  readonly seen: readonly string[];
+  /** Identifiers of messages that were deleted when nobody could see yet whether they are gone. */
+  readonly deleted: readonly string[];
+}
+
+/** A run that has sent a message, or was about to. */
+export interface LeftRun {
+  readonly run: string;
+  /** Seconds since 1970. */
+  readonly sentAt: number;
+  readonly expiresAt: number;
+  /** Under way when it was written; given up waiting; left to the next run on purpose (`--split`). */
+  readonly state: 'unfinished' | 'given-up' | 'pending';
+  /** Where its messages were seen and left. */
+  readonly uids: readonly string[];
 }
 
 /** What a link has to know before it is used. */

@@ -1,4 +1,4 @@
-import type { Spoken } from '../probe/result.ts';
+import type { RoundTrip, Spoken } from '../probe/result.ts';
 import { isTest, type TestVerdict, type Verdict } from '../verdict/judge.ts';
 import type { Metric } from '../verdict/metric.ts';
 import { STATES, type State, worstFirst } from '../verdict/severity.ts';
@@ -120,6 +120,7 @@ function details({ result, parts }: TestVerdict, { verbosity }: Manner): string[
     );
     lines.push(`certificate: for ${tls.names.join(', ')}; until ${tls.validTo} (${tls.daysLeft} days)`);
   }
+  if (result.roundTrip !== null) lines.push(...describeTrip(result.roundTrip));
   if (verbosity < 2) return lines;
   if (tls !== null)
     lines.push(
@@ -130,6 +131,22 @@ function details({ result, parts }: TestVerdict, { verbosity }: Manner): string[
   if (mailbox !== null) lines.push(`mailbox: ${mailbox.messages} messages, ${mailbox.octets} octets`);
   if (capabilities !== null) lines.push(`capabilities: ${capabilities.join(', ')}`);
   return lines;
+}
+
+/** The way of the message, as far as it came. */
+function describeTrip(trip: RoundTrip): readonly string[] {
+  const { sentVia, sendMs, deliveryMs, isEstimate, polls, hops } = trip;
+  const took = (ms: number | null): string => (ms === null ? 'no' : `${(ms / 1000).toFixed(2)} s`);
+  const delivered = isEstimate ? `${took(deliveryMs)} (by the clocks of the mail servers)` : took(deliveryMs);
+  const answer = (is: boolean): string => (is ? 'yes' : 'no');
+  const stale = `stale ${trip.stale}, removed ${trip.staleRemoved}; pending ${trip.pending}, lost ${trip.lost}`;
+  const done = `retrieved ${answer(trip.retrieved)}, deleted ${answer(trip.deleted)}, verified ${answer(trip.verified)}`;
+  return [
+    `round trip: sent via ${sentVia} ${took(sendMs)}, delivered ${delivered}, polls ${polls}, ${done}; ${stale}`,
+    ...(hops.length === 0
+      ? []
+      : [`hops, by the servers' own clocks: ${hops.map(({ by, seconds }) => `${by} ${seconds} s`).join(', ')}`]),
+  ];
 }
 
 const spoken = ({ atMs, who, words }: Spoken): string => `${atMs.toFixed(1).padStart(9)} ms ${who} ${words}`;

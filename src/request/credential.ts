@@ -49,16 +49,7 @@ export async function parseCredential(settings: Settings, sources: Sources): Pro
   if (named.length > 1) throw usage(`--${named.join(' and --')} contradict each other: give one`);
   if (given.startsWith('@')) {
     if (named.length > 0) throw usage(`--mailbox-credential @FILE holds the password already: leave --${named[0]} out`);
-    const lines = withoutLastLineEnd(sources.file('--mailbox-credential', given.slice(1), 'secret')).split(/\r?\n/);
-    const [userName = '', password = ''] = lines;
-    if (lines.length !== 2) {
-      const found = `not ${lines.length} lines`;
-      throw new ProbeFailure(
-        'configuration',
-        `${given.slice(1)}: the user name on one line, the password on the next, ${found}`,
-      );
-    }
-    return checked({ userName, password }, given.slice(1), given.slice(1));
+    return fromFile('--mailbox-credential', given.slice(1), sources);
   }
   const [option] = named;
   if (option === undefined) {
@@ -73,6 +64,21 @@ export async function parseCredential(settings: Settings, sources: Sources): Pro
     '--mailbox-credential',
     `--${option}`,
   );
+}
+
+/**
+ * User name and password from the two lines of a file.
+ *
+ * @throws ProbeFailure `configuration`
+ */
+export function fromFile(option: string, path: string, sources: Sources): Credential {
+  const lines = withoutLastLineEnd(sources.file(option, path, 'secret')).split(/\r?\n/);
+  const [userName = '', password = ''] = lines;
+  if (lines.length !== 2) {
+    const found = `not ${lines.length} lines`;
+    throw new ProbeFailure('configuration', `${path}: the user name on one line, the password on the next, ${found}`);
+  }
+  return checked({ userName, password }, path, path);
 }
 
 /** Where no option says where the password is: systemd's credential, else whoever sits at the terminal. */

@@ -1,6 +1,5 @@
 import type { Address } from '../dialogue/dialogue.ts';
 import { type Reason, usage } from '../dialogue/failure.ts';
-import { hasControl } from '../pop3/line.ts';
 import type { LoginMethod } from '../pop3/login.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
 import type { ProbePlan } from '../probe/probe.ts';
@@ -8,10 +7,13 @@ import type { TlsTerms } from '../probe/world.ts';
 import type { Policy } from '../verdict/judge.ts';
 import { STATES, type State, stateOfFailure } from '../verdict/severity.ts';
 import { parseCredential } from './credential.ts';
+import { parseAddresses, parseFullTest } from './full-test.ts';
+import { type Host, parseHost } from './host.ts';
 import { parseReason } from './reason.ts';
 import type { Settings } from './settings.ts';
 import type { Sources } from './sources.ts';
 import { parseCertificateDays, parseThresholds } from './thresholds.ts';
+import { oneOf, seconds, wholeNumber } from './values.ts';
 
 /** One validated request: afterwards nothing about it is in doubt, and nothing has touched the network. */
 export interface Request {
@@ -19,6 +21,10 @@ export interface Request {
   readonly policy: Policy;
   /** Test every address of the name, not the first that answers. */
   readonly allAddresses: boolean;
+  /** Tell what would be done, and do nothing. */
+  readonly whatIf: boolean;
+  /** Ask somebody first. */
+  readonly confirm: boolean;
   /** 0 to 3. */
   readonly verbosity: number;
 }
@@ -36,29 +42,35 @@ export interface Defaults {
  */
 export async function parseRequest(settings: Settings, defaults: Defaults, sources: Sources): Promise<Request> {
   refuseContradictions(settings);
-  refuseFullTest(settings, defaults);
   const timeoutMs = parseTimeout(settings, defaults);
   const server = parseHost('--client-access-server', settings['client-access-server'], sources);
   const { connectionType, port } = parseService(settings);
-  const family = settings.ipv4 ? 4 : settings.ipv6 ? 6 : 0;
+  const family: 0 | 4 | 6 = settings.ipv4 ? 4 : settings.ipv6 ? 6 : 0;
   const to = parseTarget(server, settings.address, family, sources);
   const verbosity = Math.min(3, (settings.verbose as number | undefined) ?? 0);
   const policy = parsePolicy(settings);
   const tls = parseTls(settings, server, sources);
   const method = oneOf('--auth', settings.auth, LOGIN_METHODS, 'auto');
+  const isFull = wantsFullTest(settings, defaults);
+  // Before anybody is asked for a password.
+  const addresses = isFull ? parseAddresses(settings, sources) : null;
   const login = { ...(await parseCredential(settings, sources)), method };
+  const way = { server, to, family, tls };
   return {
     plan: {
       server: server.shown,
       localSite: null,
       visit: { to, port, connectionType, trustAnyCertificate: settings['trust-any-ssl-certificate'] === true, login },
       link: { family, tls: connectionType === 'plaintext' ? null : tls },
+      fullTest: isFull ? parseFullTest(settings, addresses, way, login, sources) : null,
       timeoutMs,
       perConnectionTimeoutMs: seconds(settings, 'per-connection-timeout', 120, 120) * 1000,
       trace: verbosity >= 3,
     },
     policy,
     allAddresses: settings['all-addresses'] === true,
+    whatIf: settings['what-if'] === true,
+    confirm: settings.confirm === true,
     verbosity,
   };
 }
@@ -108,6 +120,7 @@ function refuseContradictions(settings: Settings): void {
   const pairs = [
     ['ipv4', 'ipv6'],
     ['light-mode', 'full-test'],
+    ['light-mode', 'split'],
     ['trust-any-ssl-certificate', 'ca-file'],
     ['trust-any-ssl-certificate', 'pin'],
     ['all-addresses', 'address'],
@@ -125,12 +138,11 @@ function refuseContradictions(settings: Settings): void {
   }
 }
 
-/** Until the full test exists nobody shall believe that it was run. */
-function refuseFullTest(settings: Settings, defaults: Defaults): void {
-  if (settings['full-test'] === true || (defaults.test === 'full' && settings['light-mode'] !== true)) {
-    throw usage('the full test (send, receive, delete) is not there yet: add --light-mode for the logon test');
-  }
-}
+/** The full test, unless LightMode was asked for or is the command's own. */
+const wantsFullTest = (settings: Settings, defaults: Defaults): boolean =>
+  settings['full-test'] === true ||
+  settings.split === true ||
+  (defaults.test === 'full' && settings['light-mode'] !== true);
 
 /** Port and protection, each the other's default: 995 alone means ssl, ssl alone means 995, 0 the type's own port. */
 function parseService(settings: Settings): { readonly connectionType: ConnectionType; readonly port: number } {
@@ -141,34 +153,6 @@ function parseService(settings: Settings): { readonly connectionType: Connection
   const usual = settings.ssl === true || given === 995 ? 'ssl' : 'tls';
   const connectionType = oneOf('--connection-type', settings['connection-type'], CONNECTION_TYPES, usual);
   return { connectionType, port: given !== 0 ? given : connectionType === 'ssl' ? 995 : 110 };
-}
-
-interface Host {
-  /** As the user wrote it. */
-  readonly shown: string;
-  /** In the form DNS and certificates have it (RFC 5890), or the address. */
-  readonly ascii: string;
-  readonly address: Address | null;
-}
-
-function parseHost(option: string, given: unknown, sources: Sources): Host {
-  if (typeof given !== 'string' || given === '')
-    throw usage(`no server: give ${option} HOST${option === '--client-access-server' ? ' (-H)' : ''}`);
-  const bare = /^\[([^\]]*:[^\]]*)\]$/.exec(given)?.[1] ?? given;
-  const family = sources.family(bare);
-  if (family === 4 || family === 6) return { shown: bare, ascii: bare, address: { address: bare, family } };
-  // Only an international name is converted, and only a name: the conversion would drop or cut what else there is.
-  const isForeign = /^[^\s/?#@\\%:]+$/.test(bare) && !hasControl(bare) && !/^[\x21-\x7e]+$/.test(bare);
-  const ascii = isForeign ? sources.ascii(bare) : bare;
-  const labels = ascii.replace(/\.$/, '').split('.');
-  const isName =
-    ascii.length <= 254 && labels.every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));
-  // A number at the end is a mistyped address: getaddrinfo would read `10.1` and `0x7f.1` as 10.0.0.1 and 127.0.0.1.
-  if (!isName || /^(?:\d+|0x[0-9a-f]*)$/i.test(labels[labels.length - 1] as string)) {
-    const port = /^[^:]+:\d+$/.test(bare) ? '; the port goes with -p' : '';
-    throw usage(`${option} takes a host name or an IP address, not ${JSON.stringify(given)}${port}`);
-  }
-  return { shown: bare, ascii, address: null };
 }
 
 /** Where to connect: `--address`, else the server itself. */
@@ -212,29 +196,4 @@ function parseClientCertificate(settings: Settings, sources: Sources): TlsTerms[
   if (path === undefined) throw usage('--client-key needs --client-certificate');
   const certificate = sources.certificates('--client-certificate', path as string);
   return { certificate, key: sources.privateKey('--client-key', keyPath as string, certificate) };
-}
-
-/** Seconds above zero, fractions allowed; 0 means the documented maximum to the cmdlet, and no limit is no plugin's. */
-function seconds(settings: Settings, name: string, otherwise: number, most: number): number {
-  const given = settings[name];
-  if (given === undefined) return otherwise;
-  const value = /^\d{1,4}(\.\d{1,3})?$/.test(String(given)) ? Number(given) : Number.NaN;
-  if (value > 0 && value <= most) return value;
-  throw usage(`--${name} takes seconds above 0, up to ${most}${unlike(given)}`);
-}
-
-/** What was given instead of a number, unless it might be a password gone astray: `-phunter2`. */
-const unlike = (given: unknown): string => (/^[-+0-9.]{1,12}$/.test(String(given)) ? `, not "${given}"` : '');
-
-function wholeNumber(option: string, given: unknown, least: number, most: number): number {
-  const value = /^\d{1,9}$/.test(String(given)) ? Number(given) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw usage(`${option} takes a whole number from ${least} to ${most}${unlike(given)}`);
-}
-
-function oneOf<T extends string>(option: string, given: unknown, choices: readonly T[], otherwise: T): T {
-  if (given === undefined) return otherwise;
-  const found = choices.find((choice) => choice === String(given).toLowerCase());
-  if (found === undefined) throw usage(`${option} takes ${choices.join(', ')}, not ${JSON.stringify(given)}`);
-  return found;
 }

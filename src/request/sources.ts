@@ -6,6 +6,8 @@ export interface Sources {
   readonly exists: (path: string) => boolean;
   /** What somebody typed unseen on the terminal, or null where nobody can be asked. */
   readonly askOnTerminal: (prompt: string) => Promise<string | null>;
+  /** Whether somebody at the terminal said yes to a question, or null where nobody can be asked. */
+  readonly confirmOnTerminal: (question: string) => Promise<boolean | null>;
   /** The certificates of a PEM file, every one of them readable. */
   readonly certificates: (option: string, path: string) => string;
   /** A private key, provided it is that of the first of some certificates. */

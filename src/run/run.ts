@@ -21,8 +21,8 @@ export async function run(request: Request, world: World, stop: Stop, deadline: 
     : verdictOn(request, await probe(request.plan, world, stop, deadline));
 }
 
-const verdictOn = ({ policy }: Request, { result, conversation }: Probed): Ran => ({
-  verdict: judge(result, policy),
+const verdictOn = ({ policy }: Request, { result, conversation, remarks }: Probed): Ran => ({
+  verdict: judge(result, { ...policy, remarks: [...policy.remarks, ...remarks] }),
   conversation,
 });
 
@@ -45,7 +45,7 @@ async function runEach(request: Request, world: World, stop: Stop, deadline: num
   }
   const tested = ran.map(
     ({ address, probed }): Verdict => ({
-      ...judge(probed.result, { ...policy, remarks: [] }),
+      ...judge(probed.result, { ...policy, remarks: probed.remarks }),
       text: address.address,
     }),
   );

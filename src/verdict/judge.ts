@@ -1,7 +1,14 @@
 import type { Phase } from '../dialogue/dialogue.ts';
 import type { Reason } from '../dialogue/failure.ts';
-import type { ProbeResult, Problem } from '../probe/result.ts';
-import { certificateDefaults, describeValue, type Metric, measure, type Thresholds } from './metric.ts';
+import type { ProbeResult, Problem, RoundTrip } from '../probe/result.ts';
+import {
+  certificateDefaults,
+  describeValue,
+  type Metric,
+  type MetricName,
+  measure,
+  type Thresholds,
+} from './metric.ts';
 import { alerts, describeAlert } from './range.ts';
 import { type State, stateOfFailure, worst } from './severity.ts';
 
@@ -57,7 +64,7 @@ export function judge(result: ProbeResult, policy: Policy): TestVerdict {
   const parts = [
     outcome,
     ...result.warnings.map((warning) => leaf(policy.severity.get(warning.reason) ?? 'warning', warning)),
-    ...measured.map(judgeMetric),
+    ...measured.map((metric) => judgeMetric(metric, testOf(result))),
     ...policy.remarks.map((text) => remark('ok', text)),
   ].filter((part): part is Verdict => part !== null);
   return {
@@ -97,18 +104,41 @@ function judgeOutcome({ error }: ProbeResult, { severity, expect }: Policy): Ver
   return state === 'ok' ? null : leaf(state, error);
 }
 
-const SUMMED_UP: readonly string[] = ['time', 'time_login', 'messages', 'certificate'];
+/** What a good outcome is summed up by: of LightMode, of the full test. */
+const SUMMED_UP: Readonly<Record<TestName, readonly MetricName[]>> = {
+  logon: ['time', 'time_login', 'messages', 'certificate'],
+  'round trip': ['time', 'time_login', 'delivery'],
+};
+
+/** What was done, as people call it. */
+type TestName = 'logon' | 'round trip';
+const testOf = ({ roundTrip }: ProbeResult): TestName => (roundTrip === null ? 'logon' : 'round trip');
+
+/** The time of the whole goes by the name of what was done. */
+const describe = (metric: Metric, test: TestName): string => describeValue(metric).replace(/^time /, `${test} `);
 
 /** The headline of an outcome that is as it should be. */
-function summarise({ error }: ProbeResult, { expect }: Policy, metrics: readonly Metric[]): string {
+function summarise(result: ProbeResult, { expect }: Policy, metrics: readonly Metric[]): string {
+  const { error, roundTrip } = result;
   if (error !== null) {
     const why = error.reason === expect ? 'as expected' : 'counts as ok';
     return `${error.reason} ${why}${error.message === '' ? '' : `, ${error.message}`}`;
   }
-  return metrics
-    .filter(({ name }) => SUMMED_UP.includes(name))
-    .map(describeValue)
-    .join(', ');
+  const told = SUMMED_UP[testOf(result)]
+    .map((name) => metrics.find((metric) => metric.name === name))
+    .filter((metric): metric is Metric => metric !== undefined);
+  const words = told.map((metric) => describe(metric, testOf(result)));
+  return [...words, ...(roundTrip === null ? [] : sayOf(roundTrip))].join(', ');
+}
+
+/** What else there is to say of a message that is well. */
+function sayOf({ isEstimate, retrieved, sendMs, staleRemoved }: RoundTrip): readonly string[] {
+  const removed = `${staleRemoved} ${staleRemoved === 1 ? 'message' : 'messages'} of earlier runs removed`;
+  return [
+    ...(isEstimate ? ["by the mail servers' clocks"] : []),
+    ...(retrieved || sendMs === null ? [] : ['a message is under way to the next run']),
+    ...(staleRemoved === 0 ? [] : [removed]),
+  ];
 }
 
 /** A clause that stands for itself. */
@@ -130,11 +160,11 @@ export const refuse = (problem: Problem): Verdict => {
 const leaf = (state: State, problem: Problem): Verdict => ({ state, text: describeProblem(problem), parts: [] });
 
 /** Critical before warning; within bounds it says nothing. */
-function judgeMetric(metric: Metric): Verdict | null {
+function judgeMetric(metric: Metric, test: TestName): Verdict | null {
   for (const state of ['critical', 'warning'] as const) {
     const range = metric[state];
     if (range !== null && alerts(range, metric.value)) {
-      return { state, text: `${describeValue(metric)} (${state} ${describeAlert(range, metric.value)})`, parts: [] };
+      return { state, text: `${describe(metric, test)} (${state} ${describeAlert(range, metric.value)})`, parts: [] };
     }
   }
   return null;
@@ -161,6 +191,15 @@ const HOME: Readonly<Partial<Record<Reason, Phase>>> = {
   'mechanism-not-offered': 'login',
   'mailbox-in-use': 'login',
   'login-delay': 'login',
+  'send-refused': 'send',
+  'send-deferred': 'send',
+  'send-unconfirmed': 'send',
+  'not-delivered': 'delivery',
+  'delivery-delayed': 'delivery',
+  bounced: 'delivery',
+  altered: 'retrieve',
+  duplicate: 'delivery',
+  'not-deleted': 'delete',
 };
 
 /** `timed-out in greeting, no greeting within 10 s - check …` */

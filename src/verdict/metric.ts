@@ -1,5 +1,5 @@
 import type { Phase } from '../dialogue/dialogue.ts';
-import type { ProbeResult } from '../probe/result.ts';
+import type { ProbeResult, RoundTrip } from '../probe/result.ts';
 import { parseRange, type Range } from './range.ts';
 
 /** What can be measured, named as performance data and `-w`/`-c` name it. */
@@ -63,10 +63,11 @@ export const METRIC_NAMES: readonly MetricName[] = [
 
 /** What a result measured; what it did not reach is not there. */
 export function measure(result: ProbeResult): readonly Measured[] {
-  const { latencyMs, phases, mailbox, tls } = result;
+  const { latencyMs, phases, mailbox, tls, roundTrip } = result;
   return [
     { name: 'time', value: latencyMs / 1000, unit: 's', least: 0 },
     ...phases.map(({ name, ms }): Measured => ({ name: `time_${name}`, value: ms / 1000, unit: 's', least: 0 })),
+    ...(roundTrip === null ? [] : measureTrip(roundTrip)),
     ...(mailbox === null
       ? []
       : ([
@@ -76,6 +77,18 @@ export function measure(result: ProbeResult): readonly Measured[] {
     ...(tls === null
       ? []
       : ([{ name: 'certificate', value: wholeDays(tls.daysLeft, tls.lifetimeDays), unit: '', least: null }] as const)),
+  ];
+}
+
+/** What the message of the full test measured. Looking for it in vain is no measure of anything but patience. */
+function measureTrip({ deliveryMs, polls, stale, sendMs }: RoundTrip): readonly Measured[] {
+  const delivery: readonly Measured[] =
+    deliveryMs === null ? [] : [{ name: 'delivery', value: deliveryMs / 1000, unit: 's', least: 0 }];
+  if (sendMs === null) return delivery;
+  return [
+    ...delivery,
+    { name: 'polls', value: polls, unit: '', least: 0 },
+    { name: 'stale', value: stale, unit: '', least: 0 },
   ];
 }
 
@@ -98,12 +111,14 @@ export function certificateDefaults(lifetimeDays: number): { readonly warning: R
 export function describeValue({ name, value }: Pick<Metric, 'name' | 'value'>): string {
   if (name === 'messages') return `${value} ${value === 1 ? 'message' : 'messages'}`;
   if (name === 'octets') return `${value} octets`;
+  if (name === 'polls') return `${value} ${value === 1 ? 'poll' : 'polls'}`;
+  if (name === 'stale') return `${value} stale ${value === 1 ? 'message' : 'messages'}`;
   if (name === 'certificate') {
     return value < 0
       ? `certificate expired ${-value} ${value === -1 ? 'day' : 'days'} ago`
       : `certificate expires in ${value} ${value === 1 ? 'day' : 'days'}`;
   }
-  return `${name === 'time' ? 'logon' : name.slice('time_'.length)} ${duration(value)}`;
+  return `${name.replace(/^time_/, '')} ${duration(value)}`;
 }
 
 /** Milliseconds below a second, else seconds to the hundredth. */

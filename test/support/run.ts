@@ -99,6 +99,8 @@ export async function launch(command: string, argv: readonly string[], circumsta
 export function privateFolder(): {
   readonly path: string;
   readonly file: (name: string, content: string, mode?: number) => string;
+  /** A new folder for the state of runs. */
+  readonly state: () => string;
 } {
   const path = mkdtempSync(join(tmpdir(), 'pop-connectivity-test-'));
   afterAll(() => rmSync(path, { recursive: true, force: true }));
@@ -109,5 +111,6 @@ export function privateFolder(): {
       writeFileSync(file, content, { mode });
       return file;
     },
+    state: () => mkdtempSync(join(path, 'state-')),
   };
 }

@@ -1,4 +1,5 @@
 import type { TlsFacts } from '../../src/dialogue/dialogue.ts';
+import type { RoundTrip } from '../../src/probe/result.ts';
 
 /** A good certificate of ninety days, seventy-four and a half of them left, under TLS 1.3. */
 export const GOOD_TLS: TlsFacts = {
@@ -13,4 +14,24 @@ export const GOOD_TLS: TlsFacts = {
   lifetimeDays: 90,
   fingerprint: '00'.repeat(32),
   authorized: true,
+};
+
+/** A message that went its whole way. */
+export const GOOD_TRIP: RoundTrip = {
+  sentVia: 'smtp',
+  sendMs: 210.4,
+  deliveryMs: 1900,
+  isEstimate: false,
+  polls: 3,
+  retrieved: true,
+  deleted: true,
+  verified: true,
+  stale: 0,
+  staleRemoved: 0,
+  pending: 0,
+  lost: 0,
+  hops: [
+    { by: 'smtp.example.com', seconds: 0 },
+    { by: 'mail.example.com', seconds: 2 },
+  ],
 };

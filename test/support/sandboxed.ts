@@ -4,6 +4,15 @@ import { afterAll, beforeAll } from 'vitest';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { keepSecret, privateFolder } from './run.ts';
 
+/** What a full test needs beside a logon's arguments, `--light-mode` left out. */
+export const fullTest = (
+  { pop3Port, smtpPort }: Pick<Sandbox, 'pop3Port' | 'smtpPort'>,
+  { passwordFile, caFile, stateDir }: Readonly<Record<'passwordFile' | 'caFile' | 'stateDir', string>>,
+): readonly string[] => [
+  ...['-H', 'localhost', '-I', '127.0.0.1', '-p', String(pop3Port), '-u', 'probe@example.com'],
+  ...['--password-file', passwordFile, '--ca-file', caFile, '--smtp-port', String(smtpPort), '--state-dir', stateDir],
+];
+
 /** A healthy sandbox server for all tests of a file, and the files a logon to it needs. */
 export interface Sandboxed {
   readonly server: () => Sandbox;

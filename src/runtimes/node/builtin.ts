@@ -5,6 +5,7 @@
 export const builtin = {
   net: (): typeof import('node:net') => process.getBuiltinModule('net'),
   tls: (): typeof import('node:tls') => process.getBuiltinModule('tls'),
+  https: (): typeof import('node:https') => process.getBuiltinModule('https'),
   dns: (): typeof import('node:dns') => process.getBuiltinModule('dns'),
   fs: (): typeof import('node:fs') => process.getBuiltinModule('fs'),
   childProcess: (): typeof import('node:child_process') => process.getBuiltinModule('child_process'),
@@ -13,5 +14,7 @@ export const builtin = {
   readline: (): typeof import('node:readline') => process.getBuiltinModule('readline'),
   tty: (): typeof import('node:tty') => process.getBuiltinModule('tty'),
   url: (): typeof import('node:url') => process.getBuiltinModule('url'),
+  os: (): typeof import('node:os') => process.getBuiltinModule('os'),
+  stream: (): typeof import('node:stream') => process.getBuiltinModule('stream'),
   crypto: (): typeof import('node:crypto') => process.getBuiltinModule('crypto'),
 } as const;

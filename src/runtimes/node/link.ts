@@ -6,7 +6,7 @@ import type { Link, LinkTerms, TlsTerms } from '../../probe/world.ts';
 import { type Connecting, connectToFirst } from './connect.ts';
 import { type Lookup, lookUp } from './dns.ts';
 import { failureOf } from './errors.ts';
-import { prepareTls, startTls } from './tls.ts';
+import { lateFailure, prepareTls, startTls } from './tls.ts';
 
 /** A link over Node's sockets. What arrives is handed out on demand: nothing is read behind the conversation's back. */
 export class NodeLink implements Link {
@@ -126,16 +126,4 @@ export class NodeLink implements Link {
     socket.removeAllListeners('end');
     socket.removeAllListeners('close');
   }
-}
-
-/**
- * An error on an open connection. TLS 1.3 lets a server refuse the client's certificate, or its absence, after the
- * handshake seemed done (RFC 8446 §4.4.2.4): that is TLS's fault, whatever was being waited for.
- */
-function lateFailure(error: Error & { code?: string }): ProbeFailure {
-  if (error.code?.startsWith('ERR_SSL_') !== true) return failureOf(error);
-  const wanted = error.code.includes('CERTIFICATE_REQUIRED')
-    ? 'the server demands a client certificate'
-    : 'TLS broke off';
-  return new ProbeFailure('tls-failed', `${wanted} (${error.code})`, { phase: 'tls' });
 }

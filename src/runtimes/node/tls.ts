@@ -1,4 +1,3 @@
-import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import type { Secured } from '../../dialogue/dialogue.ts';
@@ -16,7 +15,16 @@ import { failureOf } from './errors.ts';
  *
  * @throws ProbeFailure `configuration`
  */
-export function prepareTls({ authorities, clientCertificate, sni }: TlsTerms): SecureContext {
+export function prepareTls(terms: TlsTerms): SecureContext {
+  const prepared = contexts.get(terms) ?? contextFor(terms);
+  contexts.set(terms, prepared);
+  return prepared;
+}
+
+/** A run visits its server several times, on the same terms; another target has terms of its own. */
+const contexts = new WeakMap<TlsTerms, SecureContext>();
+
+function contextFor({ authorities, clientCertificate, sni }: TlsTerms): SecureContext {
   // Node will ask this of the server name, and its pattern for IPv6 takes 4 ms to compile.
   if (sni !== null) builtin.net().isIP(sni);
   try {
@@ -63,12 +71,17 @@ export async function startTls(
     );
   });
   socket.removeAllListeners();
-  const leaf = socket.getPeerX509Certificate();
-  if (leaf === undefined) throw new ProbeFailure('tls-failed', 'the server shows no certificate');
-  return { socket, secured: securedBy(socket, leaf, terms) };
+  return { socket, secured: shownBy(socket, terms) };
 }
 
-function securedBy(socket: TLSSocket, leaf: X509Certificate, terms: TlsTerms): Secured {
+/**
+ * What a server showed in a handshake that is over, and what is wrong with it.
+ *
+ * @throws ProbeFailure `tls-failed` where it showed no certificate
+ */
+export function shownBy(socket: TLSSocket, terms: TlsTerms): Secured {
+  const leaf = socket.getPeerX509Certificate();
+  if (leaf === undefined) throw new ProbeFailure('tls-failed', 'the server shows no certificate');
   const now = new Date();
   // A pinned certificate stands alone: nothing else vouches for it.
   const chain = isPinned({ leaf, terms }) ? [leaf] : chainOf(leaf);
@@ -112,3 +125,15 @@ const HANDSHAKE: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'the server does not know the name it was asked for',
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'the server demands a client certificate',
 };
+
+/**
+ * An error on an open connection. TLS 1.3 lets a server refuse the client's certificate, or its absence, after the
+ * handshake seemed done (RFC 8446 §4.4.2.4): that is TLS's fault, whatever was being waited for.
+ */
+export function lateFailure(error: Error & { code?: string }): ProbeFailure {
+  if (error.code?.startsWith('ERR_SSL_') !== true) return failureOf(error);
+  const wanted = error.code.includes('CERTIFICATE_REQUIRED')
+    ? 'the server demands a client certificate'
+    : 'TLS broke off';
+  return new ProbeFailure('tls-failed', `${wanted} (${error.code})`, { phase: 'tls' });
+}

@@ -1,7 +1,9 @@
 import type { World } from '../../probe/world.ts';
+import { send } from '../../send/index.ts';
 import { builtin } from './builtin.ts';
 import { hash } from './hashing.ts';
 import { NodeLink } from './link.ts';
+import { openMemory } from './memory.ts';
 
 /** The ports of the probe on Node. */
 export const nodeWorld: World = {
@@ -15,5 +17,6 @@ export const nodeWorld: World = {
   date: () => new Date(),
   hash,
   random: (length) => builtin.crypto().randomBytes(length),
-  send: null,
+  send,
+  memory: openMemory,
 };

@@ -1,0 +1,101 @@
+import type { Note, TlsFacts } from '../dialogue/dialogue.ts';
+import type { ProbeFailure } from '../dialogue/failure.ts';
+import type { Mask } from '../dialogue/secret.ts';
+import type { MailboxSize } from '../pop3/mailbox.ts';
+import type { Course } from './course.ts';
+import { hintFor } from './hint.ts';
+import { printable } from './printable.ts';
+import type { ProbePlan } from './probe.ts';
+import type { ProbeResult, Problem, RoundTrip } from './result.ts';
+
+/**
+ * The result, from the course a run took.
+ *
+ * @param failure what it ended in, or null
+ * @param startTime ISO 8601, UTC
+ */
+export function resultOf(
+  plan: ProbePlan,
+  course: Course,
+  failure: ProbeFailure | null,
+  roundTrip: RoundTrip | null,
+  mask: Mask,
+  startTime: string,
+): ProbeResult {
+  const { notes, connected } = course;
+  const told = {
+    schema: 1,
+    casServer: printable(plan.server, LONGEST_MESSAGE),
+    localSite: plan.localSite,
+    scenario: 'Test POP3 Connectivity',
+    latencyMs: course.elapsedMs,
+    warnings: allOf(notes, 'fault')
+      // What it failed of in the end need not be told twice.
+      .filter(({ fault }) => fault.reason !== failure?.reason || fault.message !== failure.message)
+      .map(({ fault }) => problemOf(fault, plan, mask)),
+    connectionType: plan.visit.connectionType,
+    port: plan.visit.port,
+    address: connected?.address ?? null,
+    deadAddresses: (connected?.dead ?? []).map(({ address, failure: why }) => ({ address, problem: why.message })),
+    userName: printable(plan.visit.login.userName, LONGEST_MESSAGE),
+    startTime,
+    phases: course.phases,
+    tls: course.tls === null ? null : printableFacts(course.tls),
+    capabilities: lastOf(notes, 'capabilities')?.capabilities.map((each) => shown(each, mask)) ?? null,
+    mailbox: sizeOf(lastOf(notes, 'mailbox')),
+    roundTrip: roundTrip === null ? null : printableTrip(roundTrip),
+  } as const;
+  return failure === null
+    ? { ...told, result: 'Success', error: null }
+    : { ...told, result: 'Failure', error: problemOf(failure, plan, mask) };
+}
+
+/** What a failure says to people, safe to show. */
+export function problemOf(failure: ProbeFailure, plan: Pick<ProbePlan, 'server' | 'visit'>, mask: Mask): Problem {
+  const said = failure.said === null ? '' : `server said "${shown(failure.said, mask)}"`;
+  const { server, visit: to } = plan;
+  return {
+    phase: failure.phase,
+    reason: failure.reason,
+    message: [printable(failure.message, LONGEST_MESSAGE), said].filter((clause) => clause !== '').join(', '),
+    hint: hintFor(failure.reason, {
+      server: printable(server, LONGEST_MESSAGE),
+      port: to.port,
+      userName: printable(to.login.userName, LONGEST_MESSAGE),
+      connectionType: to.connectionType,
+      phase: failure.phase,
+    }),
+  };
+}
+
+/** Long enough for every server's real words, short enough for a line of output. */
+const LONGEST_SAID = 90;
+const LONGEST_MESSAGE = 200;
+
+/** Masked first, then escaped and cut: a cut may go through a secret, and an escape may split it. */
+const shown = (foreign: string, mask: Mask): string => printable(mask(foreign), LONGEST_SAID);
+
+const printableFacts = (facts: TlsFacts): TlsFacts => ({
+  ...facts,
+  subject: printable(facts.subject, LONGEST_MESSAGE),
+  issuer: printable(facts.issuer, LONGEST_MESSAGE),
+  names: facts.names.map((name) => printable(name, LONGEST_MESSAGE)),
+});
+
+const printableTrip = (trip: RoundTrip): RoundTrip => ({
+  ...trip,
+  hops: trip.hops.map(({ by, seconds }) => ({ by: printable(by, LONGEST_SAID), seconds })),
+});
+
+type Learnt<K extends Note['learnt']> = Extract<Note, { learnt: K }>;
+
+const allOf = <K extends Note['learnt']>(notes: readonly Note[], learnt: K): readonly Learnt<K>[] =>
+  notes.filter((note): note is Learnt<K> => note.learnt === learnt);
+
+function lastOf<K extends Note['learnt']>(notes: readonly Note[], learnt: K): Learnt<K> | null {
+  const found = allOf(notes, learnt);
+  return found[found.length - 1] ?? null;
+}
+
+const sizeOf = (note: Learnt<'mailbox'> | null): MailboxSize | null =>
+  note === null ? null : { messages: note.messages, octets: note.octets };

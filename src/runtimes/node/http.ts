@@ -1,0 +1,190 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { join, text } from '../../dialogue/bytes.ts';
+import { ProbeFailure } from '../../dialogue/failure.ts';
+import type { HttpTerms, TlsTerms } from '../../probe/world.ts';
+import { parseAddress } from './address.ts';
+import { builtin } from './builtin.ts';
+import { connectToFirst } from './connect.ts';
+import { lookUp } from './dns.ts';
+import { lateFailure, prepareTls, startTls } from './tls.ts';
+
+export interface HttpRequest {
+  /** An `https:` URL; for any other nothing is sent. */
+  readonly url: string;
+  /** Those beside Host, Content-Length and Connection. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  readonly terms: HttpTerms;
+}
+
+/** What a server answered, whatever it was: a redirect is not followed, it is an answer. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** By their names in lower case. */
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export interface Posting {
+  readonly done: Promise<HttpAnswer>;
+  /** Whether the whole request has left this process: a failure then does not tell what the server made of it. */
+  readonly wasSent: () => boolean;
+  /** Lets go at once; `done` does not settle any more. */
+  readonly abandon: () => void;
+}
+
+/** More than any answer that is meant for us; what is longer is not read on. */
+const LONGEST_ANSWER = 1 << 20;
+
+/**
+ * One POST (RFC 9110 §9.3.3) on a connection of its own. It has no deadline: whoever asks gives up.
+ *
+ * Name, connection, TLS and certificate are the business of the same functions as for the POP3 link, so that a name
+ * resolves, a dead address costs and a certificate is judged as there; there is no way to have it not judged.
+ *
+ * @returns `done` rejects with a ProbeFailure: `configuration` before anything was sent, `dns-not-found`,
+ *   `connection-refused`, `certificate-expired`, `tls-failed`, `hung-up` …, and `protocol-violation` for what is not
+ *   HTTP or too long
+ */
+export function post({ url, headers, body, terms }: HttpRequest): Posting {
+  let isAbandoned = false;
+  let wasSent = false;
+  let isAnswered = false;
+  const held: (() => void)[] = [];
+  const hold: Hold = (letGo) => {
+    if (isAbandoned) letGo();
+    else held.push(letGo);
+  };
+  const done = new Promise<HttpAnswer>((resolve, reject) => {
+    const target = targetOf(url);
+    for (const [name, value] of Object.entries(headers)) refuseUnsendable(name, value);
+    const fail = (error: Error): void => {
+      if (!isAbandoned) reject(failureFrom(error));
+    };
+    const call = builtin.https().request({
+      method: 'POST',
+      hostname: target.host,
+      port: target.port,
+      path: target.path,
+      headers: { ...headers, 'Content-Length': body.length },
+      // Without an agent there is no connection to take up again, and the server is told that there will be none.
+      createConnection: (_, ready) => {
+        open(target, terms, hold).then(
+          (socket) => ready(null, socket),
+          (error: Error) => ready(error, undefined as never),
+        );
+        return undefined;
+      },
+    });
+    hold(() => call.destroy());
+    call.on('finish', () => {
+      wasSent = true;
+    });
+    call.on('error', fail);
+    call.on('response', (response) => {
+      isAnswered = true;
+      read(response).then((answer) => {
+        if (!isAbandoned) resolve(answer);
+      }, fail);
+    });
+    // Such as an answer that wants to go on in another protocol: no error, and no response either.
+    call.on('close', () => {
+      if (!isAnswered) fail(new ProbeFailure('hung-up', 'the connection ended without an answer'));
+    });
+    call.end(body);
+  });
+  const abandon = (): void => {
+    isAbandoned = true;
+    for (const letGo of held) letGo();
+  };
+  return { done, wasSent: () => wasSent, abandon };
+}
+
+/** Takes note of how to let go of what was begun; what is begun too late is let go of at once. */
+type Hold = (letGo: () => void) => void;
+
+interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+}
+
+/** The parts of a URL. They are not repeated in a failure: who writes a password into a URL should not read it there. */
+function targetOf(url: string): Target {
+  const { URL } = builtin.url();
+  if (!URL.canParse(url)) throw new ProbeFailure('configuration', 'the URL cannot be read');
+  const { protocol, hostname, port, username, password, pathname, search } = new URL(url);
+  if (protocol !== 'https:') throw new ProbeFailure('configuration', `the URL must begin with https:, not ${protocol}`);
+  if (username !== '' || password !== '') {
+    throw new ProbeFailure('configuration', 'the URL must not hold a user name or password');
+  }
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? 443 : Number(port),
+    path: pathname + search,
+  };
+}
+
+/** RFC 9110 §5.5. Node would throw a TypeError, and what stands in a token file is no bug of ours. */
+function refuseUnsendable(name: string, value: string): void {
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) {
+    throw new ProbeFailure('configuration', `${name}: there is a character in it that no HTTP header can hold`);
+  }
+}
+
+/** A connection to a server that has proved who it is. */
+async function open({ host, port }: Target, { family, authorities }: HttpTerms, hold: Hold): Promise<TLSSocket> {
+  const address = parseAddress(host);
+  const name = host.replace(/\.$/, ''); // RFC 6066 §3: without the dot that ends an absolute name
+  const terms: TlsTerms = {
+    identity: name,
+    sni: address === null ? name : null,
+    authorities,
+    pins: [],
+    clientCertificate: null,
+  };
+  const context = prepareTls(terms);
+  const lookup = address === null ? lookUp(host, family) : { done: [address], abandon: () => undefined };
+  hold(lookup.abandon);
+  const connecting = connectToFirst(await lookup.done, port);
+  hold(connecting.abandon);
+  const { socket: plain } = await connecting.done;
+  hold(() => plain.destroy());
+  const { socket, secured } = await startTls(plain, terms, context, () => undefined);
+  const [fault] = secured.faults;
+  if (fault !== undefined) {
+    socket.destroy();
+    throw fault;
+  }
+  // The request would wait for an end that it has missed.
+  if (socket.destroyed) throw new ProbeFailure('hung-up', 'the server closed the connection after the TLS handshake');
+  return socket;
+}
+
+/** The whole of an answer. */
+function read(response: IncomingMessage): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const arrived: Uint8Array[] = [];
+    let length = 0;
+    response.on('data', (octets: Uint8Array) => {
+      length += octets.length;
+      if (length <= LONGEST_ANSWER) {
+        arrived.push(octets);
+        return;
+      }
+      reject(new ProbeFailure('protocol-violation', `the answer is longer than ${LONGEST_ANSWER} octets`));
+      response.destroy();
+    });
+    response.on('end', () => {
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text(join(...arrived)) });
+    });
+    response.on('error', reject);
+  });
+}
+
+function failureFrom(error: Error & { code?: string }): ProbeFailure {
+  return error.code?.startsWith('HPE_') === true
+    ? new ProbeFailure('protocol-violation', `the answer is not HTTP (${error.code})`)
+    : lateFailure(error);
+}
