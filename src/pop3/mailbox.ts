@@ -1,4 +1,4 @@
-import { text } from '../dialogue/bytes.ts';
+import { text, utf8 } from '../dialogue/bytes.ts';
 import type { Dialogue } from '../dialogue/dialogue.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
 import { type Line, line } from './line.ts';
@@ -54,19 +54,19 @@ export function* listOne(wire: Wire, message: number): Dialogue<Listed | null> {
 
 export function* list(wire: Wire, each: Each<Listed>): Dialogue<void> {
   accept(yield* wire.ask(line`LIST`), 'server-permanent');
-  yield* wire.body(LONGEST_LISTING, parsing(parseListed, each));
+  yield* wire.body(LONGEST_LISTING, parsing(listedIn, each));
 }
 
 /** The unique identifier of one message, or null where there is none, or no UIDL. */
 export function* uidlOne(wire: Wire, message: number): Dialogue<Identified | null> {
   const reply = yield* wire.ask(line`UIDL ${message}`);
-  return reply.ok ? parseIdentified(reply.text, reply.said) : null;
+  return reply.ok ? identifiedIn(utf8(reply.text)) : null;
 }
 
 /** @returns whether the server knows UIDL, which is optional (RFC 1939 §7) */
 export function* uidl(wire: Wire, each: Each<Identified>): Dialogue<boolean> {
   const reply = yield* wire.ask(line`UIDL`);
-  if (reply.ok) yield* wire.body(LONGEST_LISTING, parsing(parseIdentified, each));
+  if (reply.ok) yield* wire.body(LONGEST_LISTING, parsing(identifiedIn, each));
   return reply.ok;
 }
 
@@ -103,22 +103,38 @@ function* fetch(wire: Wire, command: Line, limit: number): Dialogue<Uint8Array[]
 }
 
 /** A sink that parses each line and hands the entry on. */
-const parsing = <T>(parse: (listed: string, said: string) => T, each: Each<T>): LineSink => ({
-  push: (octets) => each(parse(text(octets), text(octets))),
+const parsing = <T>(parse: (octets: Uint8Array) => T, each: Each<T>): LineSink => ({
+  push: (octets) => each(parse(octets)),
 });
+
+const listedIn = (octets: Uint8Array): Listed => parseListed(text(octets), text(octets));
 
 function parseListed(listed: string, said: string): Listed {
   const [message, octets] = numbers(listed, said, 'LIST', 2);
   return { message: message as number, octets: octets as number };
 }
 
-/** RFC 1939 §7: one to 70 characters from 0x21 to 0x7E. Longer ones exist; the mark of the beast is a control. */
-function parseIdentified(listed: string, said: string): Identified {
-  const uid = /^\d+ ([\x21-\x7e]{1,512})$/.exec(listed)?.[1];
-  if (uid === undefined) throw new ProbeFailure('protocol-violation', 'not a line of UIDL', { said });
-  const [message] = numbers(listed, said, 'UIDL', 1);
-  return { message: message as number, uid };
+/** Longer ones than RFC 1939 §7 allows exist. */
+const LONGEST_UID = 512;
+const MOST_DIGITS = 10;
+
+/** RFC 1939 §7: a number, one space, and characters from 0x21 to 0x7E, read as octets: there may be 50,000 of them. */
+function identifiedIn(octets: Uint8Array): Identified {
+  let message = 0;
+  let at = 0;
+  for (; at < octets.length && isDigit(octets[at] as number); at++)
+    message = message * 10 + (octets[at] as number) - 0x30;
+  const uid = octets.subarray(at + 1);
+  const isUid = uid.length > 0 && uid.length <= LONGEST_UID && uid.every(isVisible);
+  if (at === 0 || at > MOST_DIGITS || octets[at] !== SPACE || !isUid) {
+    throw new ProbeFailure('protocol-violation', 'not a line of UIDL', { said: text(octets) });
+  }
+  return { message, uid: String.fromCharCode.apply(null, uid as unknown as number[]) };
 }
+
+const SPACE = 0x20;
+const isDigit = (octet: number): boolean => octet >= 0x30 && octet <= 0x39;
+const isVisible = (octet: number): boolean => octet > SPACE && octet < 0x7f;
 
 /** Decimal numbers up to 2^53 at the start of a line; what follows them is free (RFC 1939 §5). */
 function numbers(from: string, said: string, command: string, count: number): number[] {

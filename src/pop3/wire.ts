@@ -125,8 +125,10 @@ export class Wire {
    * @param into where each line goes: an array, or something that keeps less
    */
   *body(limit: number, into: LineSink): Dialogue<void> {
+    const strict = !this.bareLf;
     for (let total = 0; ; ) {
-      const octets = yield* this.take(LONGEST_BODY_LINE, !this.bareLf);
+      // A generator for each of 50,000 lines would take longer than all the rest.
+      const octets = this.next(LONGEST_BODY_LINE, strict, 0) ?? (yield* this.take(LONGEST_BODY_LINE, strict));
       if (octets[0] !== DOT) into.push(octets);
       else if (octets.length === 1) return;
       else into.push(octets.subarray(1));
@@ -145,18 +147,8 @@ export class Wire {
   /** One line without its end. A strict line ends in CRLF; the other kind may end in LF alone. */
   private *take(longest: number, strict: boolean): Dialogue<Uint8Array> {
     for (let from = 0; ; ) {
-      const end = lineEnd(this.unread, from, strict);
-      if (end >= 0 && end <= longest) {
-        const withCr = end > 0 && this.unread[end - 1] === CR;
-        const octets = this.unread.subarray(0, withCr ? end - 1 : end);
-        this.unread = this.unread.subarray(end + 1);
-        if (!strict) this.bareLf = !withCr;
-        return octets;
-      }
-      if (end >= 0 || this.unread.length > longest) {
-        const what = this.asked === null ? 'the greeting' : `the answer to ${this.asked}`;
-        throw new ProbeFailure('line-too-long', `${what} has a line of over ${longest} octets`);
-      }
+      const octets = this.next(longest, strict, from);
+      if (octets !== null) return octets;
       from = this.unread.length;
       const arrived = yield* this.read();
       if (arrived === null) {
@@ -165,6 +157,25 @@ export class Wire {
       }
       this.unread = this.unread.length === 0 ? arrived : join(this.unread, arrived);
     }
+  }
+
+  /**
+   * The next line, if all of it has arrived.
+   *
+   * @param from where to look for its end: what comes before was looked at
+   */
+  private next(longest: number, strict: boolean, from: number): Uint8Array | null {
+    const end = lineEnd(this.unread, from, strict);
+    if (end > longest || (end < 0 && this.unread.length > longest)) {
+      const what = this.asked === null ? 'the greeting' : `the answer to ${this.asked}`;
+      throw new ProbeFailure('line-too-long', `${what} has a line of over ${longest} octets`);
+    }
+    if (end < 0) return null;
+    const withCr = end > 0 && this.unread[end - 1] === CR;
+    const octets = this.unread.subarray(0, withCr ? end - 1 : end);
+    this.unread = this.unread.subarray(end + 1);
+    if (!strict) this.bareLf = !withCr;
+    return octets;
   }
 
   private *read(): Dialogue<Uint8Array | null> {

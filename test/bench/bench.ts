@@ -1,13 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { copyFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { createAuthority } from '../../src/sandbox/authority.ts';
 import { DOVECOT, type Dovecot, startDovecot } from '../support/dovecot.ts';
 import { installed } from '../support/installed.ts';
+import { measureMailboxes } from './mailbox.ts';
+import { type Cost, type Measurement, type Meter, medians, progress, startMeter } from './meter.ts';
 
 /** What bench.mjs knows: its own folder, a temporary one, the command line. */
 export type Invocation = { readonly here: string; readonly folder: string; readonly arguments: readonly string[] };
@@ -31,7 +31,7 @@ export async function main(invocation: Invocation): Promise<number> {
   process.once('SIGINT', () => process.exit(130)); // 'exit' is where the harness cleans up
   const authority = await createAuthority('Benchmark CA');
   const identity = await authority.issue({ names: ['localhost', '127.0.0.1'] });
-  const meter = startMeter(python, join(invocation.here, 'measure.py'));
+  const meter = startMeter(python, join(invocation.here, 'measure.py'), LIMIT_S);
   const dovecot = await startDovecot({ identity, users: { [USER]: PASSWORD } });
   try {
     await dovecot.deliver('Subject: one message\r\n\r\nso that there is something to list\r\n');
@@ -42,6 +42,7 @@ export async function main(invocation: Invocation): Promise<number> {
     console.log(await heading(meter, node, runs));
     console.log(table(rows, floorBytes));
     console.log(NOTES);
+    console.log(await measureMailboxes({ ...place, identity, folder: invocation.folder, runs }));
     return 0;
   } finally {
     meter.stop();
@@ -85,8 +86,6 @@ type Contestant = {
   /** Tried once beforehand: a module that the command needs. */
   readonly needs?: { readonly command: readonly string[]; readonly name: string };
 };
-type Cost = { readonly wall: number; readonly cpu: number; readonly memory: number };
-type Measurement = Cost & { readonly status: number; readonly output: string };
 type Row = { readonly contestant: Contestant; readonly cost: Cost | null; readonly remark: string };
 
 function contestants(place: Place): readonly Contestant[] {
@@ -204,32 +203,6 @@ function failure({ status, output }: Measurement): string {
   return `failed, exit ${status}: ${output.trim().split('\n')[0]?.slice(0, 100) ?? ''}`;
 }
 
-type Meter = { measure(argv: readonly string[]): Promise<Measurement>; stop(): void };
-
-function startMeter(python: string, script: string): Meter {
-  const { PATH = '' } = process.env;
-  const child: ChildProcess = spawn(python, [script], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { PATH, LC_ALL: 'C.UTF-8', HOME: '/nonexistent' }, // nobody's NODE_OPTIONS, PERL5LIB or .curlrc
-  });
-  const { stdin, stdout } = child;
-  if (stdin === null || stdout === null) {
-    throw new Error('a child without pipes');
-  }
-  const answers = createInterface({ input: stdout })[Symbol.asyncIterator]();
-  return {
-    async measure(argv) {
-      stdin.write(`${JSON.stringify({ argv, limit: LIMIT_S })}\n`);
-      const answer = await answers.next();
-      if (answer.done === true) {
-        throw new Error('measure.py has ended early');
-      }
-      return JSON.parse(answer.value) as Measurement;
-    },
-    stop: () => stdin.end(),
-  };
-}
-
 async function furnish(
   { here, folder }: Invocation,
   certificate: string,
@@ -325,29 +298,9 @@ function aligned(lines: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-function medians(costs: readonly Cost[]): Cost {
-  return {
-    wall: median(costs.map(({ wall }) => wall)),
-    cpu: median(costs.map(({ cpu }) => cpu)),
-    memory: median(costs.map(({ memory }) => memory)),
-  };
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle - 1)] ?? Number.NaN)) / 2;
-}
-
 function rotated<T>(things: readonly T[], by: number): readonly T[] {
   const first = by % things.length;
   return [...things.slice(first), ...things.slice(0, first)];
-}
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) {
-    process.stderr.write(`\r\x1b[K${text}`);
-  }
 }
 
 /** The distribution's: a version manager's `python3` in PATH is often a shell script that looks for the real one. */
