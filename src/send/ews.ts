@@ -57,20 +57,21 @@ function judge(answer: HttpAnswer, wording: Wording): Sent {
   const root = parseXml(answer.body);
   const body = root?.name === 'Envelope' ? elementAt(root, 'Body') : null;
   const response = elementAt(body, 'CreateItemResponse', 'ResponseMessages', 'CreateItemResponseMessage');
-  if (answer.status === 200 && response !== null) return outcome(response, answer);
+  if (answer.status === 200 && response !== null) return outcome(response, answer, wording);
   const fault = elementAt(body, 'Fault');
   const complaint = fault === null ? null : complaintOf(elementAt(fault, 'detail'), textOf(fault, 'faultstring'));
-  const byFault = complaint === null || complaint.code === '' ? null : (meaningOfCode(complaint.code) ?? REFUSED);
+  const byFault =
+    complaint === null || complaint.code === '' ? null : (meaningOfCode(complaint.code, wording) ?? REFUSED);
   throw refusal(byFault ?? meaningOfStatus(answer.status, wording), answer, complaint);
 }
 
 const REFUSED: Meaning = ['send-refused', 'Exchange refused the request'];
 
-function outcome(response: Element, answer: HttpAnswer): Sent {
+function outcome(response: Element, answer: HttpAnswer, wording: Wording): Sent {
   const complaint = complaintOf(response, textOf(response, 'MessageText'));
   const meaning = RESPONSE_CLASSES.get(response.attributes.get('ResponseClass') ?? '') ?? REFUSED;
   if (meaning === 'taken') return { said: `HTTP ${answer.status} ${complaint.code}`.trim() };
-  throw refusal(meaningOfCode(complaint.code) ?? meaning, answer, complaint);
+  throw refusal(meaningOfCode(complaint.code, wording) ?? meaning, answer, complaint);
 }
 
 /** https://learn.microsoft.com/exchange/client-developer/web-service-reference/createitemresponsemessage */
@@ -83,7 +84,7 @@ const RESPONSE_CLASSES = new Map<string, Meaning | 'taken'>([
 
 const NOT_EWS = 'the answer is not one of Exchange Web Services; look at the URL';
 const NOT_THERE = 'there is no Exchange Web Services at the URL';
-const NOT_PERMITTED = 'the account has no permission for Exchange Web Services';
+const NOT_PERMITTED = 'the account may not do this, or may not use Exchange Web Services';
 
 const WORDING: Readonly<Record<SendCredential['kind'], Wording>> = {
   password: {

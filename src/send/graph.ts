@@ -63,7 +63,7 @@ function partsOf(octets: Uint8Array): { readonly fields: readonly Field[]; reado
 function judge(answer: HttpAnswer): Sent {
   if (answer.status === 202) return { said: 'HTTP 202' };
   const complaint = complaintIn(answer.body);
-  const meaning = meaningOfCode(complaint?.code ?? '') ?? meaningOfStatus(answer.status, WORDING);
+  const meaning = meaningOfCode(complaint?.code ?? '', WORDING) ?? meaningOfStatus(answer.status, WORDING);
   throw refusal(meaning, answer, complaint);
 }
 

@@ -27,11 +27,13 @@ export function refusal([reason, message]: Meaning, answer: HttpAnswer, complain
 }
 
 /** What Exchange's own codes mean, in EWS and in Graph alike; null for those that leave it to the status. */
-export const meaningOfCode = (code: string): Meaning | null => CODES.get(code) ?? null;
+export const meaningOfCode = (code: string, wording: Wording): Meaning | null =>
+  FORBIDDEN.includes(code) ? ['send-refused', wording[403]] : (CODES.get(code) ?? null);
+
+const FORBIDDEN: readonly string[] = ['ErrorAccessDenied', 'ErrorImpersonateUserDenied', 'ErrorImpersonationDenied'];
 
 const BUSY: Meaning = ['send-deferred', 'Exchange is too busy, or was asked too often'];
 const PASSING: Meaning = ['send-deferred', 'a part of Exchange is not available'];
-const FORBIDDEN: Meaning = ['send-refused', 'the account has no permission to do this'];
 
 /** https://learn.microsoft.com/exchange/client-developer/web-service-reference/responsecode */
 const CODES: ReadonlyMap<string, Meaning> = new Map(
@@ -53,10 +55,7 @@ const CODES: ReadonlyMap<string, Meaning> = new Map(
     ],
     ErrorQuotaExceeded: ['mailbox-full', 'the mailbox is over its quota'],
     ErrorMessageSizeExceeded: ['send-refused', 'the message is too large for the server'],
-    ErrorAccessDenied: FORBIDDEN,
     ErrorSendAsDenied: ['send-refused', 'the account may not send as this sender'],
-    ErrorImpersonateUserDenied: FORBIDDEN,
-    ErrorImpersonationDenied: FORBIDDEN,
   }),
 );
 

@@ -2,6 +2,7 @@ import { base64, utf8 } from '../dialogue/bytes.ts';
 import { ProbeFailure, type Reason } from '../dialogue/failure.ts';
 import type { HttpTerms, SendCredential, Sending, Sent } from '../probe/world.ts';
 import { type HttpAnswer, post } from '../runtimes/node/http.ts';
+import { blamed } from './blame.ts';
 
 /** A message on its way by one HTTPS request. */
 export interface Submission {
@@ -50,14 +51,4 @@ function unconfirmed(problem: unknown): unknown {
   return problem instanceof ProbeFailure && LOST.includes(problem.reason)
     ? new ProbeFailure('send-unconfirmed', `${problem.message}; the message had gone out, and no whole answer came`)
     : problem;
-}
-
-/** Whatever part of the way failed, it was the sending: the other phases are those of the POP3 link. */
-async function blamed(done: Promise<Sent>): Promise<Sent> {
-  try {
-    return await done;
-  } catch (problem) {
-    if (problem instanceof ProbeFailure) problem.phase = 'send';
-    throw problem;
-  }
 }

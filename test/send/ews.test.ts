@@ -243,7 +243,7 @@ describe('a message that is not taken', () => {
       fault('ErrorAccessDenied', 'Access is denied.'),
       XML,
       'send-refused',
-      'the account has no permission to do this',
+      'the account may not do this, or may not use Exchange Web Services',
       'HTTP 500 ErrorAccessDenied: Access is denied.',
     ],
     [
@@ -288,7 +288,7 @@ describe('a message that is not taken', () => {
       '',
       {},
       'send-refused',
-      'the account has no permission for Exchange Web Services',
+      'the account may not do this, or may not use Exchange Web Services',
       'HTTP 403',
     ],
     [

@@ -142,11 +142,11 @@ describe('a message that is not taken', () => {
     [
       'without the permission',
       403,
-      complaint('AccessDenied', 'Missing role permissions on the request.'),
+      complaint('ErrorAccessDenied', 'Access is denied. Check credentials and try again.'),
       JSON_TYPE,
       'send-refused',
       'the permission Mail.Send is missing, or does not reach this sender',
-      'HTTP 403 AccessDenied: Missing role permissions on the request.',
+      'HTTP 403 ErrorAccessDenied: Access is denied. Check credentials and try again.',
     ],
     [
       'of somebody who does not exist',

@@ -196,8 +196,8 @@ describe('an answer', () => {
     [
       'without an end',
       (response: ServerResponse) => {
-        const more = (): void => {
-          if (!response.destroyed) response.write(Buffer.alloc(65_536, 'a'), more);
+        const more = (error?: Error | null): void => {
+          if (!error) response.write(Buffer.alloc(65_536, 'a'), more);
         };
         more();
       },

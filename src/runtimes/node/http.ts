@@ -5,8 +5,7 @@ import { ProbeFailure } from '../../dialogue/failure.ts';
 import type { HttpTerms, TlsTerms } from '../../probe/world.ts';
 import { parseAddress } from './address.ts';
 import { builtin } from './builtin.ts';
-import { connectToFirst } from './connect.ts';
-import { lookUp } from './dns.ts';
+import { type Hold, holding, reach } from './reach.ts';
 import { lateFailure, prepareTls, startTls } from './tls.ts';
 
 export interface HttpRequest {
@@ -51,11 +50,7 @@ export function post({ url, headers, body, terms }: HttpRequest): Posting {
   let isAbandoned = false;
   let wasSent = false;
   let isAnswered = false;
-  const held: (() => void)[] = [];
-  const hold: Hold = (letGo) => {
-    if (isAbandoned) letGo();
-    else held.push(letGo);
-  };
+  const { hold, letGo } = holding();
   const done = new Promise<HttpAnswer>((resolve, reject) => {
     const target = targetOf(url);
     for (const [name, value] of Object.entries(headers)) refuseUnsendable(name, value);
@@ -96,13 +91,10 @@ export function post({ url, headers, body, terms }: HttpRequest): Posting {
   });
   const abandon = (): void => {
     isAbandoned = true;
-    for (const letGo of held) letGo();
+    letGo();
   };
   return { done, wasSent: () => wasSent, abandon };
 }
-
-/** Takes note of how to let go of what was begun; what is begun too late is let go of at once. */
-type Hold = (letGo: () => void) => void;
 
 interface Target {
   readonly host: string;
@@ -145,21 +137,13 @@ async function open({ host, port }: Target, { family, authorities }: HttpTerms, 
     clientCertificate: null,
   };
   const context = prepareTls(terms);
-  const lookup = address === null ? lookUp(host, family) : { done: [address], abandon: () => undefined };
-  hold(lookup.abandon);
-  const connecting = connectToFirst(await lookup.done, port);
-  hold(connecting.abandon);
-  const { socket: plain } = await connecting.done;
-  hold(() => plain.destroy());
+  const plain = await reach(address ?? host, port, family, hold);
   const { socket, secured } = await startTls(plain, terms, context, () => undefined);
+  hold(() => socket.destroy());
   const [fault] = secured.faults;
-  if (fault !== undefined) {
-    socket.destroy();
-    throw fault;
-  }
-  // The request would wait for an end that it has missed.
-  if (socket.destroyed) throw new ProbeFailure('hung-up', 'the server closed the connection after the TLS handshake');
-  return socket;
+  if (fault === undefined) return socket;
+  socket.destroy();
+  throw fault;
 }
 
 /** The whole of an answer. */
