@@ -10,7 +10,13 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/*.test.ts', 'test/sandbox/*.test.ts', 'test/send/*.test.ts'],
+          include: [
+            'test/*.test.ts',
+            'test/sandbox/*.test.ts',
+            'test/sasl/*.test.ts',
+            'test/send/*.test.ts',
+            'test/credentials/*.test.ts',
+          ],
           testTimeout: 30_000,
         },
       },

@@ -127,8 +127,9 @@ const planOf = (connectionType: VisitPlan['connectionType'], method: VisitPlan['
   to: { address: '192.0.2.1', family: 4 },
   port: 110,
   connectionType,
+  viaProxy: false,
   trustAnyCertificate: false,
-  login: { method, userName: 'alice', password: new Secret('correct horse') },
+  login: { kind: 'password', method, userName: 'alice', password: new Secret('correct horse') },
 });
 
 /** A link that says one thing after each it hears, and more if it is asked, in pieces. */
@@ -136,6 +137,7 @@ function talker(said: readonly string[], cut: number, ending: 'close' | 'reset')
   const turns = said.map((words) => Buffer.from(words, 'latin1'));
   return {
     resolve: async () => [],
+    reachProxy: async () => ({ address: '192.0.2.9', port: 1080 }),
     connect: async () => ({ address: '192.0.2.1', dead: [] }),
     secure: async () => SECURED,
     async read() {

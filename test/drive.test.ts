@@ -49,6 +49,7 @@ class Clock {
 const SECURED: Secured = {
   facts: GOOD_TLS,
   faults: [],
+  bindings: new Map(),
 };
 
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -58,6 +59,7 @@ function linkOf(more: Partial<Link> = {}): Link & { closed: number } {
   const link = {
     closed: 0,
     resolve: async () => [{ address: '192.0.2.1', family: 4 } as const],
+    reachProxy: async () => ({ address: '192.0.2.9', port: 1080 }),
     connect: async () => ({ address: '192.0.2.1', dead: [] }),
     secure: async () => SECURED,
     read: async () => octets('+OK\r\n') as Uint8Array | null,
@@ -158,7 +160,9 @@ describe('there is one deadline', () => {
   const waits: readonly [string, () => Dialogue<unknown>, Partial<Link>, string, string, string][] = [
     ['greeting', () => read('greeting'), { read: never }, 'timed-out', 'greeting', 'no greeting'],
     ['answer', () => read('login'), { read: never }, 'timed-out', 'login', 'no answer'],
-    ['connection', connect, { connect: never }, 'timed-out', 'connect', 'no connection'],
+    // Nothing was asked of the mail server: the phase makes it UNKNOWN.
+    ['proxy', reachProxy, { reachProxy: never }, 'timed-out', 'proxy', 'the proxy did not let us in'],
+    ['connection', connect, { connect: never }, 'timed-out', 'connect', 'no connection within'],
     ['TLS handshake', secure, { secure: never }, 'timed-out', 'tls', 'TLS handshake'],
     ['room for a command', () => write('STAT\r\n'), { write: never }, 'timed-out', 'login', 'take'],
     // A resolver that keeps quiet proves nothing about the mail server (design §4).
@@ -226,6 +230,18 @@ describe('there is one deadline', () => {
 function* resolve(): Dialogue<unknown> {
   const slot = new Slot<readonly { address: string; family: 4 | 6 }[]>();
   yield { want: 'resolve', phase: 'dns', name: 'mail.example.com', slot } as Want;
+  return slot.take();
+}
+
+function* reachProxy(): Dialogue<unknown> {
+  const slot = new Slot<{ address: string; port: number }>();
+  yield { want: 'proxy', phase: 'proxy', slot } as Want;
+  return slot.take();
+}
+
+function* connectByName(): Dialogue<unknown> {
+  const slot = new Slot<{ address: string | null; dead: [] }>();
+  yield { want: 'connect', phase: 'connect', to: 'mail.example.com', port: 110, slot } as Want;
   return slot.take();
 }
 
@@ -468,6 +484,52 @@ describe('time is booked on the phase that waited', () => {
     expect(account.tls).toEqual(SECURED.facts);
     expect(account.notes).toHaveLength(1);
     expect(account.phases.map(({ name }) => name)).toEqual(['connect', 'tls']);
+  });
+});
+
+describe('through a proxy', () => {
+  function* through(): Dialogue<unknown> {
+    yield* reachProxy();
+    return yield* connectByName();
+  }
+
+  test('the server is connected to by its name, and where that is the proxy knows', async () => {
+    const clock = new Clock();
+    const asked: unknown[] = [];
+    const link = linkOf({
+      connect: async (to) => {
+        asked.push(to);
+        clock.pass(40);
+        return { address: null, dead: [] };
+      },
+      reachProxy: async () => {
+        clock.pass(3);
+        return { address: '192.0.2.9', port: 1080 };
+      },
+    });
+    const account = await driven(through(), link, clock);
+    expect(asked).toEqual(['mail.example.com']);
+    expect(account.connected).toEqual({ address: null, dead: [] });
+    expect(account.phases).toEqual([
+      { name: 'proxy', ms: 3 },
+      { name: 'connect', ms: 40 },
+    ]);
+    expect(account.conversation.map(({ words }) => words)).toEqual([
+      'let in by the proxy 192.0.2.9 port 1080',
+      'connected to mail.example.com port 110 through the proxy',
+    ]);
+  });
+
+  test('a connection that does not come is told to be one through the proxy', async () => {
+    const clock = new Clock();
+    const running = driven(through(), linkOf({ connect: never }), clock, { allowedMs: 1000 });
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    clock.pass(1000);
+    expect(failureOf(await running)).toMatchObject({
+      reason: 'timed-out',
+      phase: 'connect',
+      message: 'no connection through the proxy within 1 s',
+    });
   });
 });
 

@@ -141,7 +141,7 @@ describe('the way of the message', () => {
     [
       'in the clear, by name',
       { 'smtp-connection-type': 'plaintext' },
-      { port: 587, connectionType: 'plaintext', link: { family: 0, tls: null } },
+      { port: 587, connectionType: 'plaintext', link: { family: 0, proxy: null, tls: null } },
     ],
   ])('%s', async (_, settings, plan) => {
     expect(await smtp(settings)).toMatchObject(plan);
@@ -203,7 +203,7 @@ describe('the way of the message', () => {
     [
       'a token and a password',
       { 'oauth-token-file': 'token', 'smtp-credential': '@sender' },
-      ['--smtp-credential', '--oauth-token-file'],
+      ['--smtp-credential', '--oauth-'],
     ],
     ['port nought', { 'smtp-port': '0' }, ['--smtp-port', 'from 1 to 65535']],
     ['a type there is not', { 'smtp-connection-type': 'starttls' }, ['--smtp-connection-type takes']],

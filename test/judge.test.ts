@@ -83,7 +83,13 @@ describe('each reason has the state the design gives it', () => {
   });
 
   test('and a hint of one line that says what to look at first', () => {
-    const visit = { server: 'mail.example.com', port: 110, connectionType: 'tls', userName: 'alice' } as const;
+    const visit = {
+      server: 'mail.example.com',
+      port: 110,
+      connectionType: 'tls',
+      credential: 'password',
+      userName: 'alice',
+    } as const;
     for (const [reason] of REASONS) {
       const hint = hintFor(reason, { ...visit, phase: 'login' });
       expect(hint, reason).toMatch(/^[a-z][^\n|]{8,118}$/i);

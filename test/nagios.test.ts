@@ -62,19 +62,22 @@ const PLAN: ProbePlan = {
     to: { address: '192.0.2.1', family: 4 },
     port: 110,
     connectionType: 'tls',
+    viaProxy: false,
     trustAnyCertificate: false,
-    login: { method: 'auto', userName: 'probe@example.com', password: new Secret('correct horse') },
+    login: { kind: 'password', method: 'auto', userName: 'probe@example.com', password: new Secret('correct horse') },
   },
   link: {
     family: 0,
+    proxy: null,
     tls: { identity: 'mail.example.com', sni: null, authorities: null, clientCertificate: null, pins: [] },
   },
+  tokens: null,
   fullTest: null,
   timeoutMs: 50_000,
   perConnectionTimeoutMs: 50_000,
   trace: true,
 };
-const told = (failure: ProbeFailure): Problem => problemOf(failure, PLAN, maskFor([PLAN.visit.login.password]));
+const told = (failure: ProbeFailure): Problem => problemOf(failure, PLAN, maskFor([new Secret('correct horse')]));
 const refusedLogin = (said: string): Problem => told(new ProbeFailure('login-refused', '', { said, phase: 'login' }));
 const REFUSED = told(
   new ProbeFailure('connection-refused', '192.0.2.1 port 110: the connection was refused (ECONNREFUSED)', {
@@ -356,7 +359,7 @@ describe('performance data read back', () => {
 });
 
 describe('whatever a server says', () => {
-  const SECURED: Secured = { facts: TLS, faults: [] };
+  const SECURED: Secured = { facts: TLS, faults: [], bindings: new Map() };
 
   /** A server that says these things one after the other, whatever it is asked. */
   function saying(said: readonly string[], secured: Secured): World {
@@ -364,6 +367,7 @@ describe('whatever a server says', () => {
     let clock = 0;
     const link: Link = {
       resolve: async () => [],
+      reachProxy: async () => ({ address: '192.0.2.9', port: 1080 }),
       connect: async () => ({ address: '192.0.2.1', dead: [] }),
       secure: async () => secured,
       read: async () => turns.shift() ?? null,
@@ -382,6 +386,7 @@ describe('whatever a server says', () => {
       random: (length) => new Uint8Array(length),
       send: null,
       memory: null,
+      token: null,
     };
   }
 

@@ -25,7 +25,16 @@ test('the list of reasons was read', () => {
   expect(REASONS.length).toBeGreaterThan(40);
   expect(new Set(REASONS).size).toBe(REASONS.length);
   for (const reason of REASONS)
-    expect(hintFor(reason, { server: 'h', port: 110, userName: 'u', connectionType: 'tls', phase: null })).not.toBe('');
+    expect(
+      hintFor(reason, {
+        server: 'h',
+        port: 110,
+        userName: 'u',
+        connectionType: 'tls',
+        credential: 'password',
+        phase: null,
+      }),
+    ).not.toBe('');
 });
 
 test('every reason has one section, in the order of the list, and there is no other', () => {

@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodeSources } from '../src/credentials/sources.ts';
 import { ProbeFailure } from '../src/dialogue/failure.ts';
+import type { Secret } from '../src/dialogue/secret.ts';
+import type { LoginPlan } from '../src/pop3/login.ts';
 import { type Defaults, parseRequest, type Request } from '../src/request/request.ts';
 import type { Settings } from '../src/request/settings.ts';
 import type { Sources } from '../src/request/sources.ts';
+import { secretOf } from '../src/sasl/mechanism.ts';
 
 const PASSWORD = 'correct horse';
 
@@ -49,6 +52,8 @@ function sources(
   return fake;
 }
 
+const passwordIn = (login: LoginPlan): Secret => secretOf(login) as Secret;
+
 const PLUGIN: Defaults = { timeoutS: 50, test: 'full' };
 const LEAST: Settings = {
   'client-access-server': 'mail.example.com',
@@ -83,9 +88,10 @@ describe('the least that has to be said', () => {
       trustAnyCertificate: false,
       login: { userName: 'alice', method: 'auto' },
     });
-    expect(plan.visit.login.password.reveal()).toBe(PASSWORD);
+    expect(passwordIn(plan.visit.login).reveal()).toBe(PASSWORD);
     expect(plan.link).toEqual({
       family: 0,
+      proxy: null,
       tls: {
         identity: 'mail.example.com',
         sni: 'mail.example.com',
@@ -173,7 +179,10 @@ describe('bad input is told in one clause that names the option and what it take
     ['a port with an exponent', { 'port-client-access-server': '1e2' }, ['--port-client-access-server']],
     ['a port with a blank', { 'port-client-access-server': ' 110' }, ['--port-client-access-server']],
     ['a connection type of no kind', { 'connection-type': 'starttls' }, ['--connection-type', 'plaintext, tls, ssl']],
-    ['an authentication of no kind', { auth: 'login' }, ['--auth', 'auto', 'user', 'plain']],
+    ['an authentication of no kind', { auth: 'telepathy' }, ['--auth', 'auto', 'user', 'plain', 'scram-sha-256']],
+    ['one that is not there yet', { auth: 'GSSAPI' }, ['--auth gssapi is not there yet', 'scram-sha-256']],
+    ['a token mechanism without a token', { auth: 'xoauth2' }, ['--auth xoauth2 takes a token', '--oauth-']],
+    ['a certificate that is not there', { auth: 'external' }, ['--auth external', '--client-certificate']],
     ['a timeout of 0', { timeout: '0' }, ['--timeout', 'above 0', '3600']],
     ['a timeout of 0.000', { timeout: '0.000' }, ['--timeout']],
     ['a negative timeout', { timeout: '-5' }, ['--timeout', 'seconds']],
@@ -422,7 +431,7 @@ describe('the password', () => {
     return [{ ...none, 'mailbox-credential': '@given' }, sources({ files: { given: `alice\n${content}` } })];
   };
   const passwordBy = async (source: string, content: string): Promise<string> =>
-    (await accept(...by(source, content))).plan.visit.login.password.reveal();
+    passwordIn((await accept(...by(source, content))).plan.visit.login).reveal();
 
   describe.each(['file', 'stdin', 'env', 'option', 'ini', 'systemd', 'terminal', '@FILE'])('by %s', (source) => {
     test.each(GIVEN)('%s', async (_, content, password) => {
@@ -496,7 +505,7 @@ describe('where no option says where the password is', () => {
 
   test('systemd’s credential is read as a secret file, and nobody is asked', async () => {
     const from = sources({ files, environment, typed: 'another' });
-    expect((await accept(NONE, from)).plan.visit.login.password.reveal()).toBe(PASSWORD);
+    expect(passwordIn((await accept(NONE, from)).plan.visit.login).reveal()).toBe(PASSWORD);
     expect(from.asked).toEqual(['systemd credential /run/c/pop3-password']);
   });
 
@@ -515,7 +524,7 @@ describe('where no option says where the password is', () => {
     ['no variable', {}],
   ])('with %s the terminal is asked, by user and server', async (_, variables) => {
     const from = sources({ files: { '/pop3-password': 'x' }, environment: variables, typed: PASSWORD });
-    expect((await accept(NONE, from)).plan.visit.login.password.reveal()).toBe(PASSWORD);
+    expect(passwordIn((await accept(NONE, from)).plan.visit.login).reveal()).toBe(PASSWORD);
     expect(from.asked).toEqual(['Password for alice on mail.example.com: ']);
   });
 
@@ -549,7 +558,7 @@ describe('@FILE', () => {
   const login = async (content: string): Promise<string> => {
     const settings = { 'mailbox-credential': '@given', 'password-file': undefined };
     const { plan } = await accept(settings, sources({ files: { given: content } }));
-    return `${plan.visit.login.userName} / ${plan.visit.login.password.reveal()}`;
+    return `${plan.visit.login.userName} / ${passwordIn(plan.visit.login).reveal()}`;
   };
 
   test.each([
@@ -647,7 +656,7 @@ describe('on this machine', () => {
     const path = join(folder, 'good');
     writeFileSync(path, `${PASSWORD}\n`, { mode: 0o600 });
     const { plan } = await accept({ 'password-file': path }, nodeSources);
-    expect(plan.visit.login.password.reveal()).toBe(PASSWORD);
+    expect(passwordIn(plan.visit.login).reveal()).toBe(PASSWORD);
   });
 
   test.each(['password-file', 'mailbox-credential'])('a --%s everyone may read is refused', async (option) => {

@@ -1,6 +1,6 @@
 import { readExtraOpts, readsStandardInput } from '../credentials/extra-opts.ts';
 import { ProbeFailure, usage } from '../dialogue/failure.ts';
-import { INI_PASSWORD, PASSWORD_OPTIONS } from '../request/credential.ts';
+import { iniSetting, SECRET_NAMES, type SecretName, settingsOf } from '../request/secret.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
 import { settingOf } from './arguments.ts';
@@ -24,7 +24,7 @@ export async function expandExtraOpts(given: Settings, section: string, sources:
     if (option === undefined) throw refuse('there is no such option');
     if (option.kind === 'optional') throw refuse(`--${option.name} has no meaning in a file`);
     // It is a secret that is not on the command line, and must not be remarked on as if it were.
-    const key = option.name === 'password' ? INI_PASSWORD : option.name;
+    const key = option.secret === true ? iniSetting(option.name as SecretName) : option.name;
     try {
       const inline = { value: value === '' ? undefined : value, inlineValue: true };
       settings[key] = settingOf(option, inline, settings[key]);
@@ -44,7 +44,8 @@ const optionOf = (name: string): Option | undefined =>
 
 function merge(first: Settings, last: Settings): Settings {
   const merged: Record<string, Settings[string]> = { ...first };
-  if (holdsPassword(last)) for (const option of PASSWORD_OPTIONS) delete merged[option];
+  for (const name of SECRET_NAMES)
+    if (holds(name, last)) for (const setting of settingsOf(name)) delete merged[setting];
   for (const [name, value] of Object.entries(last)) {
     const before = merged[name];
     if (Array.isArray(value)) merged[name] = [...((before ?? []) as readonly string[]), ...value];
@@ -53,7 +54,7 @@ function merge(first: Settings, last: Settings): Settings {
   return merged;
 }
 
-/** Of the places a password may come from one counts, so the last one wins among them too. */
-const holdsPassword = (settings: Settings): boolean =>
-  PASSWORD_OPTIONS.some((option) => settings[option] !== undefined) ||
-  String(settings['mailbox-credential'] ?? '').startsWith('@');
+/** Of the places a secret may come from one counts, so the last one wins among them too. */
+const holds = (name: SecretName, settings: Settings): boolean =>
+  settingsOf(name).some((setting) => settings[setting] !== undefined) ||
+  (name === 'password' && String(settings['mailbox-credential'] ?? '').startsWith('@'));

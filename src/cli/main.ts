@@ -108,7 +108,14 @@ async function within<T>(limitMs: number, began: number, awaited: string, reques
 }
 
 const LONGEST_MESSAGE = 200;
-const NOBODY = { server: '', port: 0, userName: '', connectionType: 'tls', phase: null } as const;
+const NOBODY = {
+  server: '',
+  port: 0,
+  userName: '',
+  connectionType: 'tls',
+  credential: 'password',
+  phase: null,
+} as const;
 
 /** What went wrong before there was a result. A bug says its name and place, without what it may hold of a secret. */
 function tell(problem: unknown): Parameters<typeof refuse>[0] {

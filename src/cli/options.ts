@@ -9,7 +9,7 @@ export interface Option {
   readonly secret?: true;
   /** What --help calls the value. */
   readonly value?: string;
-  readonly group: 'Server' | 'Logon' | 'Certificates' | 'Test' | 'Sending' | 'Verdict' | 'Output';
+  readonly group: 'Server' | 'Logon' | 'OAuth' | 'Certificates' | 'Test' | 'Sending' | 'Verdict' | 'Output';
   readonly help: string;
 }
 
@@ -93,7 +93,123 @@ export const OPTIONS: readonly Option[] = [
     kind: 'text',
     value: 'METHOD',
     group: 'Logon',
-    help: 'auto (the default), user (USER and PASS) or plain (SASL)',
+    help: 'auto (the default: the strongest offered), user, apop, plain, scram-sha-256, xoauth2 … (docs/logon.md)',
+  },
+  {
+    name: 'proxy',
+    kind: 'text',
+    value: 'URL',
+    group: 'Server',
+    help: 'go through socks5://HOST:PORT or http://HOST:PORT; @FILE holds the URL',
+  },
+  {
+    name: 'oauth-tenant',
+    kind: 'text',
+    value: 'TENANT',
+    group: 'OAuth',
+    help: 'Exchange Online: the tenant, by id or domain',
+  },
+  { name: 'oauth-client-id', kind: 'text', value: 'ID', group: 'OAuth', help: 'the application that asks for a token' },
+  {
+    name: 'oauth-client-secret-file',
+    kind: 'text',
+    value: 'FILE',
+    group: 'OAuth',
+    help: 'its secret is in a file nobody else may read',
+  },
+  {
+    name: 'oauth-client-secret-env',
+    kind: 'text',
+    value: 'NAME',
+    group: 'OAuth',
+    help: 'its secret is in an environment variable',
+  },
+  {
+    name: 'oauth-client-secret',
+    kind: 'text',
+    value: 'SECRET',
+    secret: true,
+    group: 'OAuth',
+    help: 'the secret itself: everyone on this machine can see it',
+  },
+  {
+    name: 'oauth-client-certificate',
+    kind: 'text',
+    value: 'FILE',
+    group: 'OAuth',
+    help: 'its certificate (PEM), in place of a secret',
+  },
+  {
+    name: 'oauth-client-key',
+    kind: 'text',
+    value: 'FILE',
+    group: 'OAuth',
+    help: 'the key of that (PEM), if not in the same file',
+  },
+  {
+    name: 'oauth-refresh-token-file',
+    kind: 'text',
+    value: 'FILE',
+    group: 'OAuth',
+    help: 'a refresh token of the mailbox, in place of a permission of its own',
+  },
+  {
+    name: 'oauth-refresh-token-env',
+    kind: 'text',
+    value: 'NAME',
+    group: 'OAuth',
+    help: 'the same in an environment variable',
+  },
+  {
+    name: 'oauth-refresh-token',
+    kind: 'text',
+    value: 'TOKEN',
+    secret: true,
+    group: 'OAuth',
+    help: 'the token itself: everyone on this machine can see it',
+  },
+  {
+    name: 'oauth-token-file',
+    kind: 'text',
+    value: 'FILE',
+    group: 'OAuth',
+    help: 'an access token that somebody else keeps fresh',
+  },
+  {
+    name: 'oauth-token-env',
+    kind: 'text',
+    value: 'NAME',
+    group: 'OAuth',
+    help: 'the same in an environment variable',
+  },
+  {
+    name: 'oauth-token',
+    kind: 'text',
+    value: 'TOKEN',
+    secret: true,
+    group: 'OAuth',
+    help: 'the token itself: everyone on this machine can see it',
+  },
+  {
+    name: 'oauth-scope',
+    kind: 'text',
+    value: 'SCOPE',
+    group: 'OAuth',
+    help: 'what the token is for, if not the mail server of the cloud',
+  },
+  {
+    name: 'oauth-token-url',
+    kind: 'text',
+    value: 'URL',
+    group: 'OAuth',
+    help: 'the token end point of another identity provider',
+  },
+  {
+    name: 'oauth-cloud',
+    kind: 'text',
+    value: 'CLOUD',
+    group: 'OAuth',
+    help: 'worldwide (the default), gcc-high, dod or china',
   },
   {
     name: 'trust-any-ssl-certificate',
@@ -185,13 +301,6 @@ export const OPTIONS: readonly Option[] = [
     value: 'USER',
     group: 'Sending',
     help: 'who sends, if not -u; @FILE: user name and password',
-  },
-  {
-    name: 'oauth-token-file',
-    kind: 'text',
-    value: 'FILE',
-    group: 'Sending',
-    help: 'a bearer token to send with (SMTP XOAUTH2, EWS, Graph)',
   },
   {
     name: 'send-url',

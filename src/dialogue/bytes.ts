@@ -58,6 +58,13 @@ export function join(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** A number of 32 bits in four octets, the least first. */
+export const leastFirst = (value: number): Uint8Array => Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
+
+/** Octets in hexadecimal, in lower case. */
+export const hex = (octets: Uint8Array): string =>
+  Array.from(octets, (octet) => (octet < 16 ? '0' : '') + octet.toString(16)).join('');
+
 /** The digits of base 64 by their value (RFC 4648 §4). */
 export const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 

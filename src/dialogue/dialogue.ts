@@ -1,4 +1,5 @@
 import type { ProbeFailure } from './failure.ts';
+import type { Secret } from './secret.ts';
 
 /** Where in a run time is spent and blame is laid, in no fixed order: a result lists them as they were reached. */
 export type Phase =
@@ -30,7 +31,8 @@ export type Dialogue<T> = Generator<Want, T, void>;
 /** One thing a dialogue waits for. Each carries the slot for its own answer, so both ends are type-checked. */
 export type Want = { readonly phase: Phase } & (
   | { readonly want: 'resolve'; readonly name: string; readonly slot: Slot<readonly Address[]> }
-  | { readonly want: 'connect'; readonly to: readonly Address[]; readonly port: number; readonly slot: Slot<Connected> }
+  | { readonly want: 'proxy'; readonly slot: Slot<Entered> }
+  | { readonly want: 'connect'; readonly to: Destination; readonly port: number; readonly slot: Slot<Connected> }
   | { readonly want: 'secure'; readonly slot: Slot<Secured> }
   | { readonly want: 'write'; readonly octets: Uint8Array; readonly shown: string }
   | { readonly want: 'read'; readonly slot: Slot<Uint8Array | null> }
@@ -58,15 +60,30 @@ export interface Address {
   readonly family: 4 | 6;
 }
 
+/** Where to connect to: the addresses of a server, or its name where a proxy looks that up. */
+export type Destination = string | readonly Address[];
+
+/** A proxy that has let us in, and waits to be told where to. */
+export interface Entered {
+  readonly address: string;
+  readonly port: number;
+}
+
 /** What came of connecting: the address that answered, and those tried before it that did not. */
 export interface Connected {
-  readonly address: string;
+  /** Null where a proxy chose it. */
+  readonly address: string | null;
   readonly dead: readonly { readonly address: string; readonly failure: ProbeFailure }[];
 }
 
 /** What came of a TLS handshake. */
 export interface Secured {
   readonly facts: TlsFacts;
+  /**
+   * What ties an exchange to this very connection (RFC 5056), by its name: `tls-exporter` (RFC 9266), `tls-unique`,
+   * `tls-server-end-point` (RFC 5929). For SASL alone: it belongs in no result.
+   */
+  readonly bindings: ReadonlyMap<string, Uint8Array>;
   /** What is wrong with the certificate, the gravest first; the dialogue decides whether that ends the run. */
   readonly faults: readonly ProbeFailure[];
 }
@@ -103,7 +120,13 @@ export type Recipe =
       readonly salt: Uint8Array;
       readonly iterations: number;
       readonly length: number;
-    };
+    }
+  /** That many unguessable octets. */
+  | { readonly compute: 'random'; readonly length: number }
+  /** The time as Windows counts it, 100 ns since 1601, in eight octets, the least first ([MS-DTYP] §2.3.3). */
+  | { readonly compute: 'filetime' }
+  /** SASLprep (RFC 4013) of a text, in UTF-8; a text it prohibits is a `configuration` failure. */
+  | { readonly compute: 'saslprep'; readonly text: Secret };
 
 export type HashName = 'md5' | 'sha1' | 'sha256';
 

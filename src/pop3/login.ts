@@ -1,108 +1,79 @@
-import { fromBase64 } from '../dialogue/bytes.ts';
-import type { Dialogue } from '../dialogue/dialogue.ts';
-import { ProbeFailure, type Reason } from '../dialogue/failure.ts';
-import { MECHANISMS } from '../sasl/index.ts';
-import type { Credential, Exchange, Mechanism } from '../sasl/mechanism.ts';
+import { hex, utf8 } from '../dialogue/bytes.ts';
+import { type Dialogue, type Phase, type Recipe, Slot } from '../dialogue/dialogue.ts';
+import { ProbeFailure } from '../dialogue/failure.ts';
+import { Secret } from '../dialogue/secret.ts';
+import type { Credential, PasswordCredential } from '../sasl/mechanism.ts';
+import { saslExchange } from './auth.ts';
 import type { Capabilities } from './capabilities.ts';
-import { authWithResponse, line, response } from './line.ts';
-import { accept, LOGIN_CODES, parseChallenge, parseReply, refusal } from './reply.ts';
+import { choose, type LoginMethod } from './choice.ts';
+import { line } from './line.ts';
+import { accept, LOGIN_CODES } from './reply.ts';
 import type { Wire } from './wire.ts';
 
-/** How to log on: `auto`, `user` (USER and PASS), or a SASL mechanism by its name in lower case. */
-export type LoginMethod = 'auto' | 'user' | 'plain';
+/** Who logs on, and how. */
+export type LoginPlan = Credential & { readonly method: LoginMethod };
 
-export interface LoginPlan extends Credential {
-  readonly method: LoginMethod;
+/** What a logon may rest on. */
+export interface Footing {
+  readonly capabilities: Capabilities;
+  /** The greeting, where TLS protected it or nothing is to be protected: what came in clear before STLS is void. */
+  readonly greeting: string | null;
+  /** Whether TLS protects the link. */
+  readonly isProtected: boolean;
+  /** What ties SASL to the TLS link, by its name. */
+  readonly bindings: ReadonlyMap<string, Uint8Array>;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Logs on, with one attempt: a second one with the same password locks accounts. */
-export function* logIn(wire: Wire, plan: LoginPlan, capabilities: Capabilities): Dialogue<void> {
-  const mechanism = choose(plan, capabilities);
-  if (mechanism === null) yield* userAndPass(wire, plan);
-  else yield* mechanism.authenticate(plan, saslExchange(wire, mechanism.name, capabilities));
+export function* logIn(wire: Wire, plan: LoginPlan, footing: Footing): Dialogue<void> {
+  const way = choose(plan, footing);
+  if (way === 'user') yield* userAndPass(wire, asPassword(plan));
+  else if (way === 'apop') yield* apop(wire, asPassword(plan), footing.greeting);
+  else yield* way.authenticate(plan, saslExchange(wire, way, footing));
+}
+
+/** What `choose` has made sure of: these ways are for passwords alone. */
+function asPassword(plan: LoginPlan): PasswordCredential {
+  if (plan.kind !== 'password') throw new TypeError(`${plan.kind} is no password`);
+  return plan;
 }
 
 /** USER and PASS (RFC 1939 §7). A server may say +OK to any USER; it is PASS that counts. */
-function* userAndPass(wire: Wire, { userName, password }: Credential): Dialogue<void> {
+function* userAndPass(wire: Wire, { userName, password }: PasswordCredential): Dialogue<void> {
   accept(yield* wire.ask(line`USER ${userName}`), 'login-refused', LOGIN_CODES);
   accept(yield* wire.ask(line`PASS ${password}`), 'login-refused', LOGIN_CODES);
 }
 
-/**
- * The mechanism to use, or null for USER and PASS.
- *
- * @throws ProbeFailure `mechanism-not-offered`, before anything secret is sent
- */
-function choose(plan: LoginPlan, capabilities: Capabilities): Mechanism | null {
-  const offers = offered(capabilities);
-  // No extension is needed for what RFC 1939 has (RFC 2449 §7): by name it is tried, listed or not.
-  if (plan.method === 'user') return null;
-  const wanted = MECHANISMS.filter((each) => plan.method === 'auto' || each.name === plan.method.toUpperCase());
-  // Without CAPA nobody knows: then what was asked for by name is tried, and `auto` means USER and PASS.
-  if (offers === null) return plan.method === 'auto' ? null : (wanted[0] ?? null);
-  const common = wanted.find((each) => offers.includes(each.name));
-  const byUser = plan.method === 'auto' && offers.includes('USER');
-  // USER and PASS are what mail clients use, unless they cannot say it: RFC 1939 has ASCII alone.
-  if (byUser && (common === undefined || fitsUserAndPass(plan))) return null;
-  if (common !== undefined) return common;
-  const list = offers.length === 0 ? 'no way to log on' : offers.join(', ');
-  const asked = plan.method === 'auto' ? '' : `, not ${plan.method.toUpperCase()}`;
-  throw new ProbeFailure('mechanism-not-offered', `the server offers ${list}${asked}`);
+/** APOP (RFC 1939 §7): the digest of the greeting's timestamp and the password. */
+function* apop(wire: Wire, { userName, password }: PasswordCredential, greeting: string | null): Dialogue<void> {
+  if (greeting === null)
+    throw new ProbeFailure('mechanism-not-offered', 'what APOP rests on came in clear, before TLS: use implicit TLS');
+  const timestamp = timestampIn(greeting);
+  if (timestamp === null)
+    throw new ProbeFailure('mechanism-not-offered', 'there is no timestamp for APOP in the greeting');
+  const octets = utf8(timestamp + password.reveal());
+  const digest = yield* computed('login', { compute: 'digest', algorithm: 'md5', octets });
+  // As good as the password to whoever tries words.
+  accept(yield* wire.ask(line`APOP ${userName} ${new Secret(hex(digest))}`), 'login-refused', LOGIN_CODES);
 }
-
-/** The ways to log on a server names: USER, and those behind SASL. Null where it does not know CAPA. */
-function offered(capabilities: Capabilities): readonly string[] | null {
-  if (capabilities === null) return null;
-  const mechanisms = (capabilities.get('SASL') ?? []).map((name) => name.toUpperCase());
-  return capabilities.has('USER') ? ['USER', ...mechanisms] : mechanisms;
-}
-
-const LONGEST_ARGUMENT = 255 - 'PASS '.length - '\r\n'.length;
-const fitsUserAndPass = ({ userName, password }: Credential): boolean =>
-  [userName, password.reveal()].every((spelt) => /^[\x20-\x7e]*$/.test(spelt) && spelt.length <= LONGEST_ARGUMENT);
 
 /**
- * AUTH (RFC 5034 §4). A first response goes with the command only where the server names the mechanism in CAPA and
- * the line stays within 255 octets; a server of RFC 1734 would choke on it. Anything but base 64 in a challenge is
- * answered by `*`.
+ * The last thing in angle brackets, where it is a message identifier of printable ASCII. Anything else could be made
+ * to collide, and collisions tell of the password (CVE-2007-1558). No pattern runs over the whole greeting: it could be
+ * made to take for ever (CVE-2018-1060).
  */
-function saslExchange(wire: Wire, mechanism: string, capabilities: Capabilities): Exchange {
-  let started = false;
-  return {
-    *respond(octets) {
-      if (!started) {
-        started = true;
-        const whole = capabilities === null ? null : authWithResponse(mechanism, octets);
-        if (whole !== null) {
-          yield* wire.send(whole);
-          return yield* challenge(wire);
-        }
-        yield* wire.send(line`AUTH ${mechanism}`);
-        // Nothing of the credential was sent: a plain refusal is one of the mechanism.
-        const first = yield* challenge(wire, 'mechanism-not-offered');
-        if (first === null) throw new ProbeFailure('protocol-violation', 'AUTH was accepted before any credential');
-      }
-      yield* wire.send(response(octets));
-      return yield* challenge(wire);
-    },
-  };
+function timestampIn(greeting: string): string | null {
+  const end = greeting.lastIndexOf('>');
+  const start = end < 0 ? -1 : greeting.lastIndexOf('<', end);
+  const found = start < 0 ? '' : greeting.slice(start, end + 1);
+  return /^<[\x21-\x3f\x41-\x7e]+@[\x21-\x3f\x41-\x7e]+>$/.test(found) ? found : null;
 }
 
-/** The server's next challenge decoded, or null for +OK. */
-function* challenge(wire: Wire, otherwise: Reason = 'login-refused'): Dialogue<Uint8Array | null> {
-  const said = yield* wire.statusLine();
-  const encoded = parseChallenge(said);
-  if (encoded !== null) {
-    const octets = fromBase64(encoded);
-    if (octets !== null) return octets;
-    const cancelled = yield* wire.ask(line`*`);
-    throw new ProbeFailure('protocol-violation', 'a challenge that is not base 64', {
-      said: `${said} / ${cancelled.said}`,
-    });
-  }
-  const reply = parseReply(said);
-  if (reply === null)
-    throw new ProbeFailure('protocol-violation', 'neither +OK, -ERR nor a challenge to AUTH', { said });
-  if (!reply.ok) throw refusal(reply, otherwise, LOGIN_CODES);
-  return null;
+/** Has something computed, booked on a phase. */
+export function* computed(phase: Phase, recipe: Recipe): Dialogue<Uint8Array> {
+  const slot = new Slot<Uint8Array>();
+  yield { want: 'derive', phase, recipe, slot };
+  return slot.take();
 }

@@ -1,8 +1,8 @@
-import type { Address, Dialogue } from '../dialogue/dialogue.ts';
+import type { Address, Destination, Dialogue } from '../dialogue/dialogue.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
 import { askCapabilities, type Capabilities } from './capabilities.ts';
 import { line } from './line.ts';
-import { type LoginPlan, logIn } from './login.ts';
+import { type Footing, type LoginPlan, logIn } from './login.ts';
 import { accept, parseReply, refusal } from './reply.ts';
 import { Wire } from './wire.ts';
 
@@ -14,6 +14,8 @@ export interface VisitPlan {
   /** A name to resolve, or the address itself. */
   readonly to: string | Address;
   readonly port: number;
+  /** Whether the link goes through a proxy. */
+  readonly viaProxy: boolean;
   readonly connectionType: ConnectionType;
   /** A certificate at fault is noted, and the visit goes on. */
   readonly trustAnyCertificate: boolean;
@@ -26,18 +28,28 @@ export type Errand<T> = (wire: Wire, capabilities: Capabilities) => Dialogue<T>;
 /** One visit to a mailbox, from the name of the server to QUIT (RFC 1939 §3-6, RFC 2595 §4, RFC 8314 §3). */
 export function* visit<T>(plan: VisitPlan, errand: Errand<T>): Dialogue<T> {
   const wire = new Wire();
-  const addresses = yield* wire.during('dns', resolve(wire, plan.to));
-  yield* wire.during('connect', wire.connect(addresses, plan.port));
-  if (plan.connectionType === 'ssl') yield* wire.during('tls', secure(wire, plan));
-  yield* wire.during('greeting', readGreeting(wire));
+  if (plan.viaProxy) yield* wire.during('proxy', wire.reachProxy());
+  const to = yield* wire.during('dns', destination(wire, plan));
+  yield* wire.during('connect', wire.connect(to, plan.port));
+  let bindings: Footing['bindings'] = new Map();
+  if (plan.connectionType === 'ssl') bindings = yield* wire.during('tls', secure(wire, plan));
+  const greeting = yield* wire.during('greeting', readGreeting(wire));
   let capabilities = yield* wire.during('capabilities', askCapabilities(wire));
   if (plan.connectionType === 'tls') {
     yield* wire.during('stls', startTls(wire, capabilities));
-    yield* wire.during('tls', secure(wire, plan));
+    bindings = yield* wire.during('tls', secure(wire, plan));
     // What was said in the clear is void: RFC 2595 §4.
     capabilities = yield* wire.during('capabilities', askCapabilities(wire));
   }
-  yield* wire.during('login', logIn(wire, plan.login, capabilities));
+  const footing = {
+    capabilities,
+    greeting: plan.connectionType === 'tls' ? null : greeting,
+    isProtected: plan.connectionType !== 'plaintext',
+    bindings,
+    host: typeof plan.to === 'string' ? plan.to : plan.to.address,
+    port: plan.port,
+  };
+  yield* wire.during('login', logIn(wire, plan.login, footing));
   const found = yield* errand(wire, capabilities);
   yield* wire.during('quit', quit(wire));
   return found;
@@ -49,22 +61,28 @@ export function* lookUp(to: string | Address): Dialogue<readonly Address[]> {
   return yield* wire.during('dns', resolve(wire, to));
 }
 
+/** A proxy looks the name up itself: what is said of it here need not hold there, and nobody here may know it. */
+function* destination(wire: Wire, { to, viaProxy }: VisitPlan): Dialogue<Destination> {
+  return viaProxy && typeof to === 'string' ? to : yield* resolve(wire, to);
+}
+
 function* resolve(wire: Wire, to: string | Address): Dialogue<readonly Address[]> {
   return typeof to === 'string' ? yield* wire.resolve(to) : [to];
 }
 
 /** The certificate is judged before anything else is said: RFC 8314 §5.1 has no credentials on a doubtful link. */
-function* secure(wire: Wire, plan: VisitPlan): Dialogue<void> {
-  const { faults } = yield* wire.secure();
+function* secure(wire: Wire, plan: VisitPlan): Dialogue<Footing['bindings']> {
+  const { faults, bindings } = yield* wire.secure();
   const [gravest, ...others] = faults;
   for (const fault of plan.trustAnyCertificate ? faults : others) {
     fault.phase = 'tls';
     yield { want: 'note', phase: 'tls', note: { learnt: 'fault', fault } };
   }
   if (gravest !== undefined && !plan.trustAnyCertificate) throw gravest;
+  return bindings;
 }
 
-function* readGreeting(wire: Wire): Dialogue<void> {
+function* readGreeting(wire: Wire): Dialogue<string> {
   let said: string;
   try {
     said = yield* wire.statusLine();
@@ -78,6 +96,7 @@ function* readGreeting(wire: Wire): Dialogue<void> {
   if (reply === null)
     throw new ProbeFailure('not-pop3', `${recognise(said) ?? 'something else'} answers on this port`, { said });
   if (!reply.ok) throw refusal(reply, 'server-permanent');
+  return said;
 }
 
 /** How other services introduce themselves. A TLS record begins with its type and its version. */

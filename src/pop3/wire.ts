@@ -1,5 +1,14 @@
 import { join, text } from '../dialogue/bytes.ts';
-import { type Address, type Connected, type Dialogue, type Phase, type Secured, Slot } from '../dialogue/dialogue.ts';
+import {
+  type Address,
+  type Connected,
+  type Destination,
+  type Dialogue,
+  type Entered,
+  type Phase,
+  type Secured,
+  Slot,
+} from '../dialogue/dialogue.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
 import type { Line } from './line.ts';
 import { meaningOf, parseReply, type Reply } from './reply.ts';
@@ -58,7 +67,14 @@ export class Wire {
     return slot.take();
   }
 
-  *connect(to: readonly Address[], port: number): Dialogue<Connected> {
+  /** Goes to the proxy and is let in; where to, it is told by `connect`. */
+  *reachProxy(): Dialogue<Entered> {
+    const slot = new Slot<Entered>();
+    yield { want: 'proxy', phase: this.phase, slot };
+    return slot.take();
+  }
+
+  *connect(to: Destination, port: number): Dialogue<Connected> {
     const slot = new Slot<Connected>();
     yield { want: 'connect', phase: this.phase, to, port, slot };
     return slot.take();

@@ -63,6 +63,13 @@ export class Course {
     return this.notes.some((note) => note.learnt === 'fault' && note.fault.reason === reason);
   }
 
+  /** Whether the server names a capability (RFC 2449); null where it named none at all. */
+  offers(tag: string): boolean | null {
+    const listings = this.notes.map((note) => (note.learnt === 'capabilities' ? note.capabilities : []));
+    const lines = listings.filter((listing) => listing.length > 0).pop();
+    return lines === undefined ? null : lines.some((line) => line.split(' ', 1)[0]?.toUpperCase() === tag);
+  }
+
   /** A line for the conversation. */
   happened(words: string): void {
     if (this.trace) this.conversation.push({ atMs: this.elapsedMs, who: '*', words: printable(words, 400) });

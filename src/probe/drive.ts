@@ -1,5 +1,5 @@
 import { join, text } from '../dialogue/bytes.ts';
-import type { Connected, Dialogue, Note, Phase, TlsFacts, Want } from '../dialogue/dialogue.ts';
+import type { Connected, Dialogue, Entered, Note, Phase, TlsFacts, Want } from '../dialogue/dialogue.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
 import type { Mask } from '../dialogue/secret.ts';
 import { printable } from './printable.ts';
@@ -41,6 +41,7 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
   const phases = new Map<Phase, number>();
   const notes: Note[] = [];
   const trace = terms.trace ? new Trace(terms.mask, now) : null;
+  let entered: Entered | null = null;
   let connected: Connected | null = null;
   let tls: TlsFacts | null = null;
   let last: Want | null = null;
@@ -52,7 +53,7 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
     ended = ended ?? failure;
     if (fail !== null) fail(ended);
   };
-  const late = (): ProbeFailure => tooLate(last, terms.allowedMs);
+  const late = (): ProbeFailure => tooLate(last, terms.allowedMs, entered !== null);
   const cancelTimer = terms.world.timer(Math.max(0, terms.deadline - now()), () => end(late()));
   const cancelStop = terms.stop === null ? () => undefined : terms.stop(end);
 
@@ -75,11 +76,18 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
       case 'resolve':
         want.slot.put(await waitFor(() => link.resolve(want.name)));
         break;
-      case 'connect':
+      case 'proxy':
+        entered = await waitFor(() => link.reachProxy());
+        trace?.happened(`let in by the proxy ${entered.address} port ${entered.port}`);
+        want.slot.put(entered);
+        break;
+      case 'connect': {
         connected = await waitFor(() => link.connect(want.to, want.port));
-        trace?.happened(`connected to ${connected.address} port ${want.port}`);
+        const to = typeof want.to === 'string' ? want.to : connected.address;
+        trace?.happened(`connected to ${to} port ${want.port}${entered === null ? '' : ' through the proxy'}`);
         want.slot.put(connected);
         break;
+      }
       case 'secure': {
         const secured = await waitFor(() => link.secure());
         tls = secured.facts;
@@ -163,14 +171,15 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
 }
 
 /** What it means that the time is up, told by what was being waited for. */
-function tooLate(last: Want | null, allowedMs: number): ProbeFailure {
+function tooLate(last: Want | null, allowedMs: number, isInProxy: boolean): ProbeFailure {
   const within = `within ${Number((allowedMs / 1000).toFixed(1))} s`;
   if (last === null) return new ProbeFailure('timed-out', `nothing was done ${within}`);
   // No answer from a resolver tells nothing about the mail server.
   if (last.want === 'resolve') return new ProbeFailure('dns-unavailable', `no answer about ${last.name} ${within}`);
   const missing: Readonly<Record<Want['want'], string>> = {
     resolve: '',
-    connect: 'no connection',
+    proxy: 'the proxy did not let us in',
+    connect: `no connection${isInProxy ? ' through the proxy' : ''}`,
     secure: 'the TLS handshake did not end',
     write: 'the server does not take what is sent',
     read: last.phase === 'greeting' ? 'no greeting' : 'no answer',

@@ -41,10 +41,17 @@ export interface Arrival extends Recognised {
 export interface Findings {
   readonly arrivals: readonly Arrival[];
   readonly reports: readonly DeliveryReport[];
-  /** Messages of runs that are over. */
-  readonly stale: readonly (Recognised & { readonly uid: string | null; readonly isDeleted: boolean })[];
+  /** Messages of runs that are over, and reports about them. */
+  readonly stale: readonly Leftover[];
   /** What need not be looked at again. */
   readonly seen: readonly string[];
+}
+
+export interface Leftover extends Recognised {
+  readonly uid: string | null;
+  readonly isDeleted: boolean;
+  /** Null for the message itself. */
+  readonly report: DeliveryReport | null;
 }
 
 export interface Inventory {
@@ -82,7 +89,7 @@ function* takeInventory(
   latest: number,
 ): Dialogue<Inventory> {
   const stock = yield* takeStock(wire, latest, new Set([...remembered, ...deleted]));
-  const fresh = stock.newest.filter(({ uid }) => uid !== null && !seen.has(uid));
+  const fresh = stock.newest.filter(({ uid }) => uid === null || !seen.has(uid));
   const old = stock.remembered.filter((entry) => !fresh.some(({ uid }) => uid === entry.uid));
   // Without TOP what is not known to be ours is left alone: RETR is no way to look at other people's mail.
   const suspects = canLook(capabilities) ? [...fresh, ...old] : stock.remembered;
@@ -132,7 +139,7 @@ export const survivors =
 export interface Suspicion {
   /** Identifiers of messages that were deleted. */
   readonly deleted: ReadonlySet<string>;
-  /** Identifiers of messages of ours that were left on purpose. */
+  /** Identifiers of messages that were looked at before, or left on purpose. */
   readonly left: ReadonlySet<string>;
   /** Whether some of the deleted ones stood anywhere in the mailbox: then everything is listed. */
   readonly whole: boolean;
@@ -168,6 +175,8 @@ const LONGEST_HEADER = 512 * 1024;
 const REPORT_LINES = 200;
 /** What mail systems may add to our message: trace fields, filters' verdicts, a disclaimer. */
 const MOST_ADDED = 64 * 1024;
+/** What is retrieved of a message at the most: signatures with pictures in them do come, and must not look like a fault. */
+const LARGEST_MESSAGE = 16 * 1024 * 1024;
 
 /** Looks at messages one by one, takes what was awaited, and deletes what is ours to delete. */
 function* examine(
@@ -179,7 +188,7 @@ function* examine(
 ): Dialogue<Findings> {
   const arrivals: Arrival[] = [];
   const reports: DeliveryReport[] = [];
-  const stale: Findings['stale'][number][] = [];
+  const stale: Leftover[] = [];
   const seen: string[] = [];
   for (const entry of entries) {
     let lines: readonly string[] | null = null;
@@ -188,10 +197,10 @@ function* examine(
     const { header } = parsed(lines);
     const ours = yield* recognised(header, search.sender, phase);
     if (ours !== null && search.awaited.has(ours.marker.run)) {
-      arrivals.push(yield* take(wire, entry, ours, search));
+      arrivals.push(yield* take(wire, entry, ours));
     } else if (ours !== null && (isOver(ours, search) || (entry.uid !== null && search.ours.has(entry.uid)))) {
-      const isDeleted = !search.keepStale && (yield* take(wire, entry, ours, search)).isDeleted;
-      stale.push({ ...ours, uid: entry.uid, isDeleted });
+      const isDeleted = !search.keepStale && (yield* take(wire, entry, ours)).isDeleted;
+      stale.push({ ...ours, uid: entry.uid, isDeleted, report: null });
     } else if (ours === null && isReport(header) && manners[0] === 'by header') {
       const report = yield* readReport(wire, entry, search, phase);
       if (report === null) seen.push(...uidsOf([entry]));
@@ -200,7 +209,7 @@ function* examine(
         yield* remove(wire, entry);
       } else if (isOver(report.about, search)) {
         const isDeleted = !search.keepStale && (yield* remove(wire, entry));
-        stale.push({ ...report.about, uid: entry.uid, isDeleted });
+        stale.push({ ...report.about, uid: entry.uid, isDeleted, report });
       }
     } else if (ours === null) seen.push(...uidsOf([entry]));
   }
@@ -216,15 +225,15 @@ function* look(wire: Wire, { message }: Entry, search: Search, manner: Manner): 
   if (manner === 'by header') return texts(yield* top(wire, message, 0, LONGEST_HEADER));
   const listed = manner === 'by size' ? yield* listOne(wire, message) : null;
   if (manner === 'by size' && !(listed !== null && couldBe(listed.octets, search.octets))) return null;
-  return texts(yield* retr(wire, message, search.octets + MOST_ADDED));
+  return texts(yield* retr(wire, message, LARGEST_MESSAGE));
 }
 
 /** Servers estimate: some count an LF for each CRLF (RFC 1939 §11). */
 const couldBe = (octets: number, sent: number): boolean => octets > sent * 0.9 && octets < sent + MOST_ADDED;
 
 /** A message of ours: retrieved, compared with what was sent, deleted. */
-function* take(wire: Wire, entry: Entry, ours: Recognised, search: Search): Dialogue<Arrival> {
-  const lines = texts(yield* wire.during('retrieve', retr(wire, entry.message, search.octets + MOST_ADDED)));
+function* take(wire: Wire, entry: Entry, ours: Recognised): Dialogue<Arrival> {
+  const lines = texts(yield* wire.during('retrieve', retr(wire, entry.message, LARGEST_MESSAGE)));
   if (lines === null) {
     // Another client was quicker: then it is not ours to delete.
     return { ...ours, uid: entry.uid, changes: [], hops: [], isRetrieved: false, isDeleted: false };
@@ -246,7 +255,7 @@ function* take(wire: Wire, entry: Entry, ours: Recognised, search: Search): Dial
 }
 
 function* readReport(wire: Wire, { message }: Entry, search: Search, phase: Phase): Dialogue<DeliveryReport | null> {
-  const lines = texts(yield* top(wire, message, REPORT_LINES, LONGEST_HEADER));
+  const lines = texts(yield* top(wire, message, REPORT_LINES, LARGEST_MESSAGE));
   return lines === null ? null : yield* reported(lines, search.sender, phase);
 }
 
@@ -258,6 +267,11 @@ function* remove(wire: Wire, { message }: Entry): Dialogue<boolean> {
     return false;
   }
   const reply = yield* wire.during('delete', dele(wire, message));
+  // Not even QUIT, which would make it final.
+  if (wire.isInDoubt) {
+    const why = 'the answer to DELE breaks the protocol: nothing is deleted';
+    throw new ProbeFailure('protocol-violation', why, { said: reply.said, phase: 'delete' });
+  }
   if (!reply.ok) yield* wire.remark(new ProbeFailure('not-deleted', '', { said: reply.said, phase: 'delete' }));
   return reply.ok;
 }

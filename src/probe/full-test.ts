@@ -1,4 +1,5 @@
 import { ProbeFailure } from '../dialogue/failure.ts';
+import { authorise } from './authorise.ts';
 import { Ledger, nothingRemembered } from './ledger.ts';
 import type { Mailing } from './mailing.ts';
 import type { Probed, ProbePlan } from './probe.ts';
@@ -31,25 +32,29 @@ export async function fullTest(
   stop: Stop | null,
   deadline: number,
 ): Promise<Probed> {
-  if (world.send === null) throw new TypeError('a full test in a runtime that cannot send');
+  const { send } = world;
+  if (send === null) throw new TypeError('a full test in a runtime that cannot send');
   // Loading what speaks SMTP takes longer than most servers do: not on their time.
-  const submit = await world.send(full.send);
+  await send(full.send);
   const run = new Run(plan, world, stop, deadline);
   const told = nothingYet(full);
   const remarks: string[] = [];
   let ledger: Ledger | null = null;
   let failure: ProbeFailure | null = null;
   try {
-    ledger = await openLedger(run, full);
-    const trip = new Trip(run, full, ledger, told, submit);
-    await (full.split ? inTwoRuns(trip) : inOneRun(trip));
-  } catch (problem) {
-    if (!(problem instanceof ProbeFailure)) throw problem;
-    failure = problem;
+    failure = await run.failureOf(async () => {
+      await authorise(run);
+      const ready = run.plan.fullTest ?? full;
+      const submit = await send(ready.send);
+      ledger = await openLedger(run, ready);
+      const trip = new Trip(run, ready, ledger, told, submit);
+      await (ready.split ? inTwoRuns(trip) : inOneRun(trip));
+    });
   } finally {
-    const trouble = ledger?.trouble() ?? null;
+    const opened = ledger as Ledger | null;
+    const trouble = opened?.trouble() ?? null;
     if (trouble !== null) remarks.push(trouble);
-    ledger?.close();
+    opened?.close();
   }
   return run.told(failure, told, remarks);
 }

@@ -1,6 +1,7 @@
 import type { Phase } from '../dialogue/dialogue.ts';
 import type { Reason } from '../dialogue/failure.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
+import type { Credential } from '../sasl/mechanism.ts';
 
 /** What a hint may speak of. */
 export interface Subject {
@@ -8,6 +9,8 @@ export interface Subject {
   readonly port: number;
   readonly userName: string;
   readonly connectionType: ConnectionType;
+  /** What logs on. */
+  readonly credential: Credential['kind'];
   /** The phase to blame. */
   readonly phase: Phase | null;
 }
@@ -42,8 +45,15 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   'certificate-untrusted': 'give its authority by --ca-file, or have the server send the intermediate certificates',
   'certificate-revoked': 'replace the certificate',
   'certificate-weak': 'replace the certificate by one with RSA 2048 or better and SHA-256',
-  'login-refused': ({ userName, connectionType }) =>
-    `check the user name and password of ${userName}${connectionType === 'plaintext' ? '; the server may want TLS first' : ''}`,
+  'login-refused': ({ server, userName, connectionType, credential }) => {
+    // It refuses in the same words whatever the cause is.
+    if (credential === 'bearer' && /\.office365\.|\.outlook\.|outlook\./.test(server)) {
+      return 'check POP.AccessAsApp, New-ServicePrincipal, Add-MailboxPermission, and that POP is on (--explain login-refused)';
+    }
+    if (credential === 'bearer') return `check the right of the token to the mailbox of ${userName}`;
+    if (credential === 'certificate') return 'check whom the server takes the client certificate for';
+    return `check the user name and password of ${userName}${connectionType === 'plaintext' ? '; the server may want TLS first' : ''}`;
+  },
   'mechanism-not-offered': 'choose by --auth what the server offers, or enable it there',
   'server-not-authenticated': 'the server could not prove that it knows the password: suspect an impostor',
   'server-permanent': "look in the server's log: it refuses, and not for the password",
@@ -67,7 +77,7 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   'directory-unreachable': 'check the domain controller and the way there',
   'directory-refused': 'check the account that reads the directory',
   'test-account-missing': 'create the test account first',
-  'token-refused': 'check the registration of the application and its secret',
+  'token-refused': 'check the registration of the application, its secret and what it was granted',
   'token-unavailable': 'check the way to the identity provider',
   'proxy-failed': 'check the proxy and its credentials',
   'local-resources': 'check limits, rights and memory of this machine',

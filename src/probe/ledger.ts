@@ -48,7 +48,12 @@ export class Ledger {
   }
 
   giveUp(name: string): void {
-    this.keep({ runs: this.runs.map((each) => (each.run === name ? { ...each, state: 'given-up' } : each)) });
+    this.turn(name, 'given-up');
+  }
+
+  /** A run is in another state from now on. */
+  turn(name: string, state: LeftRun['state']): void {
+    this.keep({ runs: this.runs.map((each) => (each.run === name ? { ...each, state } : each)) });
   }
 
   /** A message of a run was seen, and left where it is. */

@@ -23,13 +23,14 @@ export interface Mailing {
 const LEAST_LIFETIME_S = 3600;
 
 /** Between attempts. Greylisting wants minutes, a busy server seconds. After the last one there is no other. */
-const AGAIN_MS = [2000, 5000, 10_000, 20_000, 30_000, 60_000, 60_000, 120_000, 300_000, Number.MAX_SAFE_INTEGER];
+const NEVER = Number.MAX_SAFE_INTEGER;
+const AGAIN_MS = [2000, 5000, 10_000, 20_000, 30_000, 60_000, 60_000, 120_000, 300_000, NEVER];
 
 /**
  * Writes a message and hands it over; where the mail system puts us off, again and again while time allows.
  *
  * @param submit the way, prepared
- * @param state how the run is remembered, should it end here
+ * @param state how the run is remembered when the message was handed over
  * @param reserveMs what has to be left of the time afterwards
  * @throws ProbeFailure what the mail system has against it
  */
@@ -52,8 +53,9 @@ export async function mail(
     sentAt: new Date(marker.sentAt * 1000),
   };
   const octets = composed(letter);
-  // Written down before anything is sent: whatever ends this run, the next one knows what it left.
-  ledger.add({ ...marker, state, uids: [] });
+  // Written down before anything is sent: whatever ends this run, the next one knows what it may have left, and waits
+  // for nothing that was perhaps never sent.
+  ledger.add({ ...marker, state: 'unfinished', uids: [] });
   for (const waitMs of AGAIN_MS) {
     const problem = await attempt(run, submit({ from, to, octets }), plan);
     if (problem === null) break;
@@ -62,7 +64,7 @@ export async function mail(
       run.course.warn(problem);
       break;
     }
-    const pauseMs = problem.retryAfterMs ?? waitMs;
+    const pauseMs = waitMs === NEVER ? NEVER : (problem.retryAfterMs ?? waitMs);
     if (problem.reason !== 'send-deferred' || pauseMs * 2 > run.leftMs - reserveMs) {
       if (problem.reason !== 'timed-out') ledger.forget(marker.run);
       throw problem;
@@ -70,6 +72,7 @@ export async function mail(
     run.course.warn(problem);
     await run.pause('send', pauseMs);
   }
+  if (state !== 'unfinished') ledger.turn(marker.run, state);
   return { marker, octets: octets.length };
 }
 

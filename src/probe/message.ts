@@ -17,7 +17,7 @@ export interface Letter {
 }
 
 /**
- * The message as it is sent (RFC 5322): seven bits, CRLF, no line over 76 octets, so that nobody on the way has a
+ * The message as it is sent (RFC 5322): seven bits, CRLF, no line of the body over 76 octets, so that nobody on the way has a
  * reason to re-encode it. Its dots show whether dot-stuffing works both ways (RFC 5321 §4.5.2, RFC 1939 §3).
  */
 export function composed(letter: Letter): Uint8Array {
@@ -69,7 +69,9 @@ export function parsed(lines: readonly string[]): { readonly header: Header; rea
     const line = lines[at] as string;
     const last = fields[fields.length - 1];
     if (/^[ \t]/.test(line)) {
-      if (last !== undefined) last.value += ` ${line.trim()}`;
+      const more = line.trim();
+      // Long fields are folded right after the colon too: Exchange and Python write `Subject:` and nothing else.
+      if (last !== undefined && more !== '') last.value += last.value === '' ? more : ` ${more}`;
       continue;
     }
     const colon = line.indexOf(':');
@@ -120,9 +122,16 @@ export function decoded(header: Header, body: readonly string[]): readonly strin
   }
 }
 
+/** A line without the blanks at its end. No pattern: on a long run of blanks that is not the end one takes minutes. */
+export function withoutBlankEnd(line: string): string {
+  let end = line.length;
+  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) end--;
+  return line.slice(0, end);
+}
+
 const fromQuotedPrintable = (body: readonly string[]): readonly string[] =>
   body
-    .map((line) => line.replace(/[ \t]+$/, ''))
+    .map(withoutBlankEnd)
     .join('\n')
     .replace(/=\n/g, '')
     .replace(/=([0-9A-F]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
@@ -140,8 +149,9 @@ export function changesIn(header: Header, body: readonly string[], marker: strin
   const came = withoutEmptyEnd(decoded(header, body));
   const from = came.indexOf(sent[0] as string);
   const whole = sent.every((line, at) => came[from + at] === line);
-  if (/^multipart\//i.test(header.only('content-type') ?? '')) changes.push('it was wrapped in a multipart message');
-  else if (!whole) changes.push('its text was changed');
+  if (/^multipart\//i.test(header.only('content-type') ?? ''))
+    return [...changes, 'it was wrapped in a multipart message'];
+  if (!whole) changes.push('its text was changed');
   else if (from > 0) changes.push(`${lineCount(from)} added before its text`);
   if (whole && came.length > from + sent.length) {
     changes.push(`${lineCount(came.length - from - sent.length)} added after its text`);
@@ -188,12 +198,25 @@ export interface Hop {
 export function hopsIn(header: Header, sentAt: number): readonly Hop[] {
   let before = sentAt;
   const hops: Hop[] = [];
-  for (const received of header.all('received').slice().reverse()) {
-    const when = Date.parse(received.slice(received.lastIndexOf(';') + 1).replace(/\([^()]*\)/g, ''));
+  for (const field of header.all('received').slice().reverse()) {
+    const received = withoutComments(field);
+    const date = received.slice(received.lastIndexOf(';') + 1).trim();
+    // Date.parse takes `id 12` for a day of the year 2001.
+    const when = DATE.test(date) ? Date.parse(date) : Number.NaN;
     if (Number.isNaN(when)) continue;
     const seconds = Math.round(when / 1000);
     hops.push({ by: /\bby ([^\s;()]+)/i.exec(received)?.[1] ?? 'unnamed', seconds: seconds - before });
     before = seconds;
   }
   return hops;
+}
+
+/** RFC 5322 §3.3, by and large: `Fri, 16 Jan 2026 12:00:00 +0000`, also with a zone by its name. */
+const DATE = /^(?:[a-z]{3,9},\s*)?\d{1,2}\s+[a-z]{3,9}\s+\d{4}\s+\d{1,2}:\d{2}(?::\d{2})?\s+(?:[+-]\d{4}|[a-z]{1,5})$/i;
+
+/** Comments may nest (RFC 5322 §3.2.2); nobody goes deeper. */
+function withoutComments(field: string): string {
+  let rest = field;
+  for (let depth = 0; depth < 3; depth++) rest = rest.replace(/\([^()]*\)/g, ' ');
+  return rest;
 }

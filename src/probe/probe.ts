@@ -1,10 +1,10 @@
-import type { Address, Dialogue } from '../dialogue/dialogue.ts';
+import type { Address } from '../dialogue/dialogue.ts';
 import { type MailboxSize, stat } from '../pop3/mailbox.ts';
 import { type Errand, lookUp, type VisitPlan, visit } from '../pop3/visit.ts';
-import type { Account } from './drive.ts';
+import { authorise, type Tokens } from './authorise.ts';
 import { type FullTestPlan, fullTest } from './full-test.ts';
 import type { ProbeResult, Spoken } from './result.ts';
-import { Run } from './run.ts';
+import { Run, settled } from './run.ts';
 import type { LinkTerms, Stop, World } from './world.ts';
 
 /** One test of one server, as far as the probe is concerned. */
@@ -16,6 +16,8 @@ export interface ProbePlan {
   readonly link: LinkTerms;
   /** The message that is sent and looked for; null for LightMode, the logon alone. */
   readonly fullTest: FullTestPlan | null;
+  /** The access tokens that are to be had first; null where there are none to get. */
+  readonly tokens: Tokens | null;
   /** For the whole run, and for one connection of it. */
   readonly timeoutMs: number;
   readonly perConnectionTimeoutMs: number;
@@ -37,9 +39,13 @@ export interface Probed {
  * @param deadline when the run has to have ended, on the clock of `world.now`; a connection has its slice of that
  */
 export async function probe(plan: ProbePlan, world: World, stop: Stop | null, deadline: number): Promise<Probed> {
-  return plan.fullTest === null
-    ? (await carry(plan, visit(plan.visit, lookIn), world, stop, deadline)).probed
-    : await fullTest(plan, plan.fullTest, world, stop, deadline);
+  if (plan.fullTest !== null) return await fullTest(plan, plan.fullTest, world, stop, deadline);
+  const run = new Run(plan, world, stop, deadline);
+  const failure = await run.failureOf(async () => {
+    await authorise(run);
+    settled(await run.carry(visit(run.plan.visit, lookIn)));
+  });
+  return run.told(failure, null, []);
 }
 
 /**
@@ -55,21 +61,9 @@ export async function addressesOf(
 ): Promise<{ readonly addresses: readonly Address[] } | { readonly probed: Probed }> {
   // A lookup alone has no use for authorities, and they take long to read.
   const asking = { ...plan, link: { ...plan.link, tls: null } };
-  const { outcome, probed } = await carry(asking, lookUp(plan.visit.to), world, stop, deadline);
-  return 'value' in outcome ? { addresses: outcome.value } : { probed };
-}
-
-/** One dialogue over one link, told as a result. */
-async function carry<T>(
-  plan: ProbePlan,
-  dialogue: Dialogue<T>,
-  world: World,
-  stop: Stop | null,
-  deadline: number,
-): Promise<{ readonly outcome: Account<T>['outcome']; readonly probed: Probed }> {
-  const run = new Run(plan, world, stop, deadline);
-  const outcome = await run.carry(dialogue);
-  return { outcome, probed: run.told('failure' in outcome ? outcome.failure : null, null, []) };
+  const run = new Run(asking, world, stop, deadline);
+  const outcome = await run.carry(lookUp(plan.visit.to));
+  return 'value' in outcome ? { addresses: outcome.value } : { probed: run.told(outcome.failure, null, []) };
 }
 
 const lookIn: Errand<MailboxSize> = (wire) => wire.during('mailbox', stat(wire));

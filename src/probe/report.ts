@@ -1,6 +1,6 @@
 import type { Dialogue, Phase } from '../dialogue/dialogue.ts';
 import { verified } from './marker.ts';
-import { addressIn, type Header, MARKER_HEADER, parsed } from './message.ts';
+import { addressIn, type Header, MARKER_HEADER, parsed, withoutBlankEnd } from './message.ts';
 import type { Recognised, Sender } from './recognise.ts';
 
 /** A delivery status notification (RFC 3464) about a message of ours. */
@@ -36,7 +36,7 @@ export function* reported(lines: readonly string[], sender: Sender, phase: Phase
   const parts = partsOf(body, boundary);
   const status = parts.find((part) => /^message\/(?:global-)?delivery-status/i.test(typeOf(part)));
   const original = parts.find((part) =>
-    /^(?:message\/(?:global|rfc822)|text\/rfc822-headers|message\/global-headers)/i.test(typeOf(part)),
+    /^(?:message\/(?:rfc822|global|global-headers)|text\/rfc822-headers)\s*(?:;|$)/i.test(typeOf(part)),
   );
   if (status === undefined || original === undefined) return null;
   // Its fields stand in groups, the first about the message, each other about a recipient.
@@ -73,7 +73,7 @@ function parameter(field: string, name: string): string | null {
 function partsOf(body: readonly string[], boundary: string): readonly Part[] {
   const parts: string[][] = [];
   for (const line of body) {
-    const mark = line.replace(/[ \t]+$/, '');
+    const mark = withoutBlankEnd(line);
     if (mark === `--${boundary}--`) break;
     if (mark === `--${boundary}`) parts.push([]);
     else parts[parts.length - 1]?.push(line);

@@ -2,7 +2,7 @@ import { ProbeFailure } from '../dialogue/failure.ts';
 import { type Arrival, arrivalsSince, type Findings, type Inventory, survivors } from './errands.ts';
 import { describeWay, type Mailed, mail } from './mailing.ts';
 import { uidsOf } from './stock.ts';
-import { arrivedTimes, cameBack, type Trip } from './trip.ts';
+import { arrivedTimes, cameBack, notRetrieved, type Trip } from './trip.ts';
 import { asDelivery, asPreparation, asVerification, isPassing, waits } from './visits.ts';
 
 /** How many older messages are looked at, at the most, for what earlier runs left. */
@@ -21,6 +21,7 @@ export async function inOneRun(trip: Trip): Promise<void> {
   const deleted = uidsOf(arrivals.filter(({ isDeleted }) => isDeleted));
   for (const arrival of arrivals) if (!arrival.isDeleted) ledger.leave(mailed.marker.run, arrival);
   ledger.delete([...ledger.deleted, ...deleted]);
+  if (!told.retrieved) throw notRetrieved();
   await verify(trip, before, mailed, new Set(uidsOf(arrivals.filter(({ isDeleted }) => !isDeleted))));
   if (told.deleted) ledger.forget(mailed.marker.run);
 }
@@ -42,6 +43,8 @@ async function awaitArrival(trip: Trip, before: Inventory, mailed: Mailed): Prom
     try {
       findings = await visits.make(arrivalsSince(before.stock, goneSince(before), search, seen), asDelivery);
     } catch (problem) {
+      // Who was told that the mailbox is in use, and then waits for it until the time is up, is not told again.
+      if (trouble !== null && isLateLogin(problem)) break;
       if (!isPassing(problem)) throw problem;
       trouble = problem;
       continue;
@@ -57,15 +60,19 @@ async function awaitArrival(trip: Trip, before: Inventory, mailed: Mailed): Prom
     }
     if (findings.arrivals.length > 0) return findings.arrivals;
   }
-  ledger.giveUp(mailed.marker.run);
   // A mailbox that could not be opened is to blame, not the way of the mail.
   if (trouble !== null) throw trouble;
+  const taken = `${run.course.hasWarned('send-unconfirmed') ? 'perhaps taken by' : 'taken by'} ${describeWay(full.send)}`;
+  // Nobody has looked: it may have been there all the time.
+  if (told.polls === 0)
+    throw new ProbeFailure('timed-out', `${taken}, and there was no time to look for it`, { phase: 'delivery' });
+  ledger.giveUp(mailed.marker.run);
   const waited = `${((run.course.timeOf('delivery') ?? 0) / 1000).toFixed(1)} s`;
-  const since = told.polls === 0 ? 'there was no time to look for it' : `not in the mailbox after ${waited}`;
-  const unsure = run.course.hasWarned('send-unconfirmed') ? 'perhaps taken by' : 'taken by';
-  const message = `${unsure} ${describeWay(full.send)}, ${since}`;
-  throw new ProbeFailure('not-delivered', message, { phase: 'delivery' });
+  throw new ProbeFailure('not-delivered', `${taken}, not in the mailbox after ${waited}`, { phase: 'delivery' });
 }
+
+const isLateLogin = (problem: unknown): boolean =>
+  problem instanceof ProbeFailure && problem.reason === 'timed-out' && problem.phase === 'login';
 
 /**
  * Some servers say "+OK, deleted" and keep it: only a visit of its own tells.
@@ -83,8 +90,11 @@ async function verify(trip: Trip, before: Inventory, mailed: Mailed, left: Reado
   await run.pause('verify', pauseMs);
   const search = trip.searchFor([mailed.marker.run], mailed.octets);
   const gone = goneSince(before);
-  const errand = survivors(before.stock, gone, { deleted: new Set(ledger.deleted), left, whole: gone > 0 }, search);
+  const known = new Set([...Array.from(left), ...ledger.seen]);
+  const suspicion = { deleted: new Set(ledger.deleted), left: known, whole: gone > 0 };
+  const errand = survivors(before.stock, gone, suspicion, search);
   const { undead, findings } = await visits.makePatiently(errand, asVerification);
+  trip.noteFindings(findings);
   // Without identifiers a message that is still there cannot be told from one that came twice.
   const kept = before.stock.known === null ? findings.arrivals.length : undead.length;
   if (kept > 0) {
@@ -95,7 +105,8 @@ async function verify(trip: Trip, before: Inventory, mailed: Mailed, left: Reado
     run.course.warn(arrivedTimes(findings.arrivals.length + 1, 'verify'));
   }
   told.verified = told.deleted && kept === 0;
-  ledger.delete([...undead, ...uidsOf(findings.arrivals)]);
+  // What was told to be there still needs not be told again by the next run, which tries to delete it.
+  ledger.delete(uidsOf([...findings.arrivals, ...findings.stale].filter(({ isDeleted }) => isDeleted)));
   if (undead.length > 0) for (const uid of undead) ledger.leave(mailed.marker.run, { uid });
   if (undead.length > 0) told.deleted = false;
 }

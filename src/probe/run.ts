@@ -1,21 +1,23 @@
 import type { Dialogue, Phase } from '../dialogue/dialogue.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
 import { type Mask, maskFor, type Secret } from '../dialogue/secret.ts';
+import { secretOf } from '../sasl/mechanism.ts';
 import { Course } from './course.ts';
 import { type Account, drive } from './drive.ts';
 import type { Probed, ProbePlan } from './probe.ts';
 import type { RoundTrip } from './result.ts';
 import { resultOf } from './tell.ts';
-import type { Cancel, Stop, World } from './world.ts';
+import type { Cancel, Stop, TokenPlan, World } from './world.ts';
 
 /** One run: its course, its one deadline, and whoever may end it sooner. */
 export class Run {
-  readonly plan: ProbePlan;
+  /** What is to be done; once the tokens are there, with them. */
+  plan: ProbePlan;
   readonly world: World;
   readonly deadline: number;
   readonly course: Course;
   private readonly stop: Stop | null;
-  private readonly mask: Mask;
+  private mask: Mask;
   private readonly startTime: string;
 
   constructor(plan: ProbePlan, world: World, stop: Stop | null, deadline: number) {
@@ -26,6 +28,31 @@ export class Run {
     this.course = new Course(world.now, plan.trace);
     this.mask = maskFor(secretsOf(plan));
     this.startTime = world.date().toISOString();
+  }
+
+  /** Goes on with another plan, whose secrets are kept too. */
+  adopt(plan: ProbePlan): void {
+    this.mask = maskFor([...secretsOf(this.plan), ...secretsOf(plan)]);
+    this.plan = plan;
+  }
+
+  /** What a part of the run fails with, or null. Rejects only for a bug. */
+  async failureOf(part: () => Promise<void>): Promise<ProbeFailure | null> {
+    try {
+      await part();
+      return null;
+    } catch (problem) {
+      if (!(problem instanceof ProbeFailure)) throw problem;
+      this.forgetToken(problem);
+      return problem;
+    }
+  }
+
+  /** A right that is given to an application later is only in its next token: one that was refused is not kept. */
+  private forgetToken({ reason }: ProbeFailure): void {
+    const { tokens, visit } = this.plan;
+    if (reason !== 'login-refused' || visit.login.kind !== 'bearer' || (tokens?.login ?? null) === null) return;
+    this.world.forgetToken?.(tokens?.login as TokenPlan, visit.login.token);
   }
 
   /** Milliseconds until the deadline. */
@@ -111,9 +138,28 @@ export class Run {
 
 const same = (phase: Phase): Phase => phase;
 
-/** Everything that no output may hold. */
-function secretsOf({ visit, fullTest }: ProbePlan): readonly Secret[] {
-  const credential = fullTest?.send.credential ?? null;
-  const sending = credential === null ? [] : [credential.kind === 'bearer' ? credential.token : credential.password];
-  return [visit.login.password, ...sending];
+/**
+ * What a dialogue came to.
+ *
+ * @throws ProbeFailure what it failed with
+ */
+export function settled<T>(outcome: Account<T>['outcome']): T {
+  if ('failure' in outcome) throw outcome.failure;
+  return outcome.value;
 }
+
+/** Everything that no output may hold. */
+function secretsOf({ visit, link, fullTest, tokens }: ProbePlan): readonly Secret[] {
+  const send = fullTest?.send ?? null;
+  const plans = [tokens?.login ?? null, tokens?.send ?? null].filter((plan): plan is TokenPlan => plan !== null);
+  const sendProxy = send === null ? null : send.via === 'smtp' ? send.link.proxy : send.http.proxy;
+  const proxies = [link.proxy, sendProxy, ...plans.map(({ http }) => http.proxy)];
+  const credentials = [visit.login, send?.credential ?? null, ...proxies.map((proxy) => proxy?.credential ?? null)];
+  return [
+    ...credentials.map((each) => (each === null ? null : secretOf(each))),
+    ...plans.map(({ grant }) => (grant.kind === 'refresh-token' ? grant.refreshToken : null)),
+    ...plans.map(({ grant }) => (grant.proof?.kind === 'secret' ? grant.proof.secret : null)),
+  ].filter(isSecret);
+}
+
+const isSecret = (secret: Secret | null): secret is Secret => secret !== null;

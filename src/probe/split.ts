@@ -1,8 +1,10 @@
 import { ProbeFailure } from '../dialogue/failure.ts';
+import type { Inventory } from './errands.ts';
 import { mail } from './mailing.ts';
 import { uidsOf } from './stock.ts';
-import { cameBack, type Trip } from './trip.ts';
+import { cameBack, notRetrieved, type Trip } from './trip.ts';
 import { asTheyAre } from './visits.ts';
+import type { LeftRun } from './world.ts';
 
 /** How many of the latest messages are looked at for those of the runs before. */
 const LATEST = 200;
@@ -14,11 +16,8 @@ const LATEST = 200;
 export async function inTwoRuns(trip: Trip): Promise<void> {
   const { run, full, ledger, told, visits } = trip;
   const awaited = ledger.runs.filter(({ state }) => state === 'pending');
-  const { findings } = await trip.takeStock(
-    LATEST,
-    awaited.map((each) => each.run),
-    asTheyAre,
-  );
+  const { findings } = await lookFor(trip, awaited);
+  if (run.course.offers('TOP') === false) throw withoutTop();
   const { arrivals, reports } = findings;
   const bounces = reports.filter(({ action }) => action === 'failed');
   const settled = [...arrivals.map(({ marker }) => marker.run), ...bounces.map(({ about }) => about.marker.run)];
@@ -29,6 +28,7 @@ export async function inTwoRuns(trip: Trip): Promise<void> {
   for (const arrival of arrivals) if (!arrival.isDeleted) ledger.leave(arrival.marker.run, arrival);
   ledger.forget(...settled.filter((name) => arrivals.every((each) => each.marker.run !== name || each.isDeleted)));
   ledger.delete([...ledger.deleted, ...uidsOf(arrivals.filter(({ isDeleted }) => isDeleted))]);
+  for (const each of pending) ledger.turn(each.run, 'pending');
   told.pending = pending.length;
   told.lost = lost.length;
   if (arrivals.length > 0) {
@@ -44,6 +44,7 @@ export async function inTwoRuns(trip: Trip): Promise<void> {
   }
   await mail(run, ledger, full, trip.submit, 'pending', visits.reserveMs);
   told.sendMs = run.course.timeOf('send');
+  if (arrivals.length > 0 && !told.retrieved) throw notRetrieved();
   const [bounce] = bounces;
   if (bounce !== undefined) throw cameBack(bounce.diagnostic);
   const [first] = lost;
@@ -53,5 +54,33 @@ export async function inTwoRuns(trip: Trip): Promise<void> {
     throw new ProbeFailure('not-delivered', message, { phase: 'delivery' });
   }
 }
+
+/**
+ * A run that is ended in this visit may have deleted the messages already: the next one must not wait for them. So
+ * nobody does, until it is known.
+ */
+async function lookFor(trip: Trip, awaited: readonly LeftRun[]): Promise<Inventory> {
+  const turn = (state: LeftRun['state']): void => {
+    for (const { run } of awaited) trip.ledger.turn(run, state);
+  };
+  turn('unfinished');
+  try {
+    const runs = awaited.map(({ run }) => run);
+    return await trip.takeStock(LATEST, runs, asTheyAre);
+  } catch (problem) {
+    if (!(problem instanceof ProbeFailure) || problem.reason !== 'interrupted') turn('pending');
+    throw problem;
+  }
+}
+
+/** Where nobody may look at headers, older messages are left alone: the one that is awaited is among them. */
+const withoutTop = (): ProbeFailure =>
+  new ProbeFailure(
+    'configuration',
+    'the server does not offer TOP, without which --split finds nothing: leave it out',
+    {
+      phase: 'mailbox',
+    },
+  );
 
 const sum = (all: number, { seconds }: { readonly seconds: number }): number => all + seconds;

@@ -41,7 +41,7 @@ export function* takeStock(wire: Wire, latest: number, asked: ReadonlySet<string
   const has = yield* uidl(wire, (entry) => {
     count++;
     known.add(entry.uid);
-    newest.push(entry);
+    if (latest > 0) newest.push(entry);
     if (newest.length > latest * 2) newest.splice(0, latest);
     if (asked.has(entry.uid)) remembered.push(entry);
   });
@@ -53,7 +53,7 @@ export function* takeStock(wire: Wire, latest: number, asked: ReadonlySet<string
     const told = `STAT tells of ${size.messages} messages, UIDL of ${count}`;
     yield* wire.remark(new ProbeFailure('protocol-violation', told));
   }
-  return { size, known, newest: newest.slice(-latest).reverse(), remembered };
+  return { size, known, newest: latest === 0 ? [] : newest.slice(-latest).reverse(), remembered };
 }
 
 /** As many as are asked for one by one before a whole listing is the cheaper question. */
@@ -94,8 +94,10 @@ export function* newSince(wire: Wire, stock: Stock, gone: number): Dialogue<read
 
 function* listedSince(wire: Wire, known: UidSet): Dialogue<readonly Entry[]> {
   const found: Entry[] = [];
-  yield* uidl(wire, (entry) => {
+  const has = yield* uidl(wire, (entry) => {
     if (!known.has(entry.uid)) found.push(entry);
   });
+  // It had identifiers when stock was taken: that it will not tell them now is no sign that nothing has come.
+  if (!has) throw new ProbeFailure('server-permanent', 'UIDL is refused, and was not before');
   return found.reverse();
 }

@@ -63,6 +63,7 @@ export function problemOf(failure: ProbeFailure, plan: Pick<ProbePlan, 'server' 
       port: to.port,
       userName: printable(to.login.userName, LONGEST_MESSAGE),
       connectionType: to.connectionType,
+      credential: to.login.kind,
       phase: failure.phase,
     }),
   };

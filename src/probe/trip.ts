@@ -68,11 +68,12 @@ export class Trip {
     ledger.see(seen);
     told.stale += stale.length;
     told.staleRemoved += stale.filter(({ isDeleted }) => isDeleted).length;
-    for (const { marker, uid, isDeleted } of stale) {
+    for (const { marker, uid, isDeleted, report } of stale) {
+      // That a message is late does not say that it will not come.
+      if (report?.action === 'delayed') continue;
       if (ledger.runs.some((each) => each.run === marker.run && each.state === 'given-up')) {
         const ago = `at most ${this.seconds - marker.sentAt} s after it was sent`;
-        const late = `a message an earlier run gave up has arrived, ${ago}`;
-        run.course.warn(new ProbeFailure('delivery-delayed', late, { phase: 'delivery' }));
+        run.course.warn(report === null ? cameLate(ago) : cameBackLate(ago, report.diagnostic));
       }
       if (isDeleted) ledger.forget(marker.run);
       else ledger.leave(marker.run, { uid });
@@ -115,6 +116,16 @@ export class Trip {
 
 export const arrivedTimes = (copies: number, phase: 'delivery' | 'verify'): ProbeFailure =>
   new ProbeFailure('duplicate', `the message arrived ${copies} times`, { phase });
+
+const cameLate = (ago: string): ProbeFailure =>
+  new ProbeFailure('delivery-delayed', `a message an earlier run gave up has arrived, ${ago}`, { phase: 'delivery' });
+
+const cameBackLate = (ago: string, said: string): ProbeFailure =>
+  new ProbeFailure('bounced', `a message an earlier run gave up came back, ${ago}`, { said, phase: 'delivery' });
+
+/** Found by its header, and no more: a mail client would not get at it either. */
+export const notRetrieved = (): ProbeFailure =>
+  new ProbeFailure('server-permanent', 'the message is in the mailbox, and RETR is refused', { phase: 'retrieve' });
 
 export const cameBack = (diagnostic: string): ProbeFailure =>
   new ProbeFailure('bounced', 'the message came back', { said: diagnostic, phase: 'delivery' });

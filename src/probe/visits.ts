@@ -75,7 +75,7 @@ export class Visits {
    * @throws ProbeFailure `configuration` where the server wants longer between them than there is time
    */
   refuseLongDelay(): void {
-    if (this.loginDelayMs === 0 || 2 * this.loginDelayMs + this.firstMs < this.run.leftMs) return;
+    if (this.loginDelayMs === 0 || this.loginDelayMs + this.reserveMs < this.run.leftMs) return;
     const wants = `the server wants ${this.loginDelayMs / 1000} s between logons (LOGIN-DELAY)`;
     throw new ProbeFailure(
       'configuration',

@@ -1,7 +1,8 @@
-import type { Address, Connected, Recipe, Secured } from '../dialogue/dialogue.ts';
+import type { Address, Connected, Destination, Entered, Recipe, Secured } from '../dialogue/dialogue.ts';
 import type { ProbeFailure } from '../dialogue/failure.ts';
 import type { Secret } from '../dialogue/secret.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
+import type { BearerCredential, PasswordCredential } from '../sasl/mechanism.ts';
 
 /**
  * The ports: all that the probe needs of the machine it runs on. src/runtimes/ has one implementation for each
@@ -21,6 +22,10 @@ export interface World {
   readonly random: (length: number) => Uint8Array;
   /** Prepares to send the full test's message; null in a runtime that cannot. */
   readonly send: Send | null;
+  /** Gets an OAuth 2 access token; null in a runtime that cannot. */
+  readonly token: GetToken | null;
+  /** Keeps no longer a token that a mail server refused. */
+  readonly forgetToken?: (plan: TokenPlan, refused: Secret) => void;
   /** What runs on one mailbox remember for each other; null in a runtime that cannot remember. */
   readonly memory: OpenMemory | null;
 }
@@ -57,7 +62,7 @@ export interface Sent {
 export interface OutgoingMessage {
   readonly from: string;
   readonly to: string;
-  /** RFC 5322, CRLF line ends, seven bits, no line over 76 octets. */
+  /** RFC 5322, CRLF line ends, seven bits, no line of the body over 76 octets. */
   readonly octets: Uint8Array;
 }
 
@@ -86,6 +91,8 @@ export interface EwsPlan {
   readonly url: string;
   readonly http: HttpTerms;
   readonly credential: SendCredential;
+  /** The address an application acts for (ExchangeImpersonation); null for the account that logs on. */
+  readonly impersonating: string | null;
 }
 
 /** Microsoft Graph, sendMail. */
@@ -98,15 +105,50 @@ export interface GraphPlan {
 }
 
 /** A password, or a bearer token (RFC 6750), of somebody. */
-export type SendCredential =
-  | { readonly kind: 'password'; readonly userName: string; readonly password: Secret }
-  | { readonly kind: 'bearer'; readonly userName: string; readonly token: Secret };
+export type SendCredential = PasswordCredential | BearerCredential;
 
 export interface HttpTerms {
   readonly family: 0 | 4 | 6;
+  /** Null: no proxy. */
+  readonly proxy: ProxyPlan | null;
   /** Certificates in PEM that replace the system's and Node's roots, or null. */
   readonly authorities: string | null;
 }
+
+/**
+ * Gets an access token (RFC 6749): one that is kept and good for a while yet, else a new one.
+ *
+ * `done` rejects with a ProbeFailure of the phase `token`: `token-refused` where the identity provider will not give one,
+ * with its error and description; `token-unavailable` where it cannot be asked; `configuration`.
+ */
+export type GetToken = (plan: TokenPlan) => Getting;
+
+export interface Getting {
+  readonly done: Promise<Secret>;
+  /** Lets go at once; `done` need not settle. */
+  readonly abandon: () => void;
+}
+
+export interface TokenPlan {
+  /** The token end point, `https:`. */
+  readonly url: string;
+  readonly clientId: string;
+  readonly scope: string | null;
+  readonly grant: TokenGrant;
+  readonly http: HttpTerms;
+  /** The folder where tokens are kept, or null for the usual one. */
+  readonly stateDir: string | null;
+}
+
+/** Client credentials (RFC 6749 §4.4), or a refresh token (§6) with or without a proof of the client. */
+export type TokenGrant =
+  | { readonly kind: 'client-credentials'; readonly proof: ClientProof }
+  | { readonly kind: 'refresh-token'; readonly refreshToken: Secret; readonly proof: ClientProof | null };
+
+/** A shared secret, or a signed assertion (RFC 7523) by a key whose certificate the identity provider knows. */
+export type ClientProof =
+  | { readonly kind: 'secret'; readonly secret: Secret }
+  | { readonly kind: 'certificate'; readonly certificate: string; readonly key: Secret };
 
 /**
  * Opens what earlier runs left in writing about a mailbox, and keeps other runs of this machine from it until it is
@@ -157,8 +199,18 @@ export interface LeftRun {
   readonly uids: readonly string[];
 }
 
+/** A proxy on the way: SOCKS 5 (RFC 1928, RFC 1929) or HTTP CONNECT (RFC 9110 §9.3.6). Names are left to it. */
+export interface ProxyPlan {
+  readonly kind: 'socks5' | 'http';
+  readonly to: string | Address;
+  readonly port: number;
+  readonly credential: PasswordCredential | null;
+}
+
 /** What a link has to know before it is used. */
 export interface LinkTerms {
+  /** Null: no proxy. */
+  readonly proxy: ProxyPlan | null;
   /** Which addresses of a name count; 0 for all. */
   readonly family: 0 | 4 | 6;
   /** Null where there will be no TLS. */
@@ -184,8 +236,16 @@ export interface TlsTerms {
  */
 export interface Link {
   resolve(name: string): Promise<readonly Address[]>;
-  /** Tries the addresses so that a dead one costs little; the first to answer is taken. */
-  connect(to: readonly Address[], port: number): Promise<Connected>;
+  /**
+   * Goes to the proxy and is let in, where there is one; only then is `connect` asked for, with a name or one address.
+   * Whatever is wrong is the proxy's: `proxy-failed`.
+   */
+  reachProxy(): Promise<Entered>;
+  /**
+   * Tries the addresses so that a dead one costs little; the first to answer is taken. What a proxy says of the server
+   * is the server's failure, of the phase `connect`; what it says of us is `proxy-failed`, of the phase `proxy`.
+   */
+  connect(to: Destination, port: number): Promise<Connected>;
   /** Refuses (`plaintext-after-stls`) while octets received in clear are unread. */
   secure(): Promise<Secured>;
   /** What has arrived, or null at the end of the stream. */

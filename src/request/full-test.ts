@@ -1,12 +1,13 @@
 import type { Address } from '../dialogue/dialogue.ts';
-import { ProbeFailure, usage } from '../dialogue/failure.ts';
-import { Secret } from '../dialogue/secret.ts';
+import { usage } from '../dialogue/failure.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
 import type { FullTestPlan } from '../probe/full-test.ts';
-import type { SendCredential, SendPlan, TlsTerms } from '../probe/world.ts';
-import type { Credential } from '../sasl/mechanism.ts';
+import type { ProxyPlan, SendCredential, SendPlan, TlsTerms } from '../probe/world.ts';
+import { CLOUDS } from './clouds.ts';
 import { fromFile } from './credential.ts';
 import { type Host, parseHost } from './host.ts';
+import type { Login } from './login.ts';
+import { cloudOf, type HttpFor } from './oauth.ts';
 import type { Settings } from './settings.ts';
 import type { Sources } from './sources.ts';
 import { oneOf, wholeNumber } from './values.ts';
@@ -23,6 +24,9 @@ export interface Way {
   readonly to: string | Address;
   readonly family: 0 | 4 | 6;
   readonly tls: TlsTerms;
+  readonly httpFor: HttpFor;
+  /** On the way to every server; null: none. */
+  readonly proxy: ProxyPlan | null;
 }
 
 /**
@@ -76,10 +80,10 @@ export function parseFullTest(
   settings: Settings,
   addresses: Addresses | null,
   way: Way,
-  login: Credential,
+  login: Login,
   sources: Sources,
 ): FullTestPlan {
-  const { from, to } = addresses ?? addressesFor(settings, login.userName, sources);
+  const { from, to } = addresses ?? addressesFor(settings, login.plan.userName, sources);
   return {
     from,
     to,
@@ -96,18 +100,34 @@ export function parseFullTest(
 const WAYS: readonly SendPlan['via'][] = ['smtp', 'ews', 'ews-save', 'graph'];
 const OF_SMTP = ['smtp-server', 'smtp-port', 'smtp-connection-type'];
 
-function parseSend(settings: Settings, way: Way, login: Credential, from: string, sources: Sources): SendPlan {
+function parseSend(settings: Settings, way: Way, login: Login, from: string, sources: Sources): SendPlan {
   const via = oneOf('--send-via', settings['send-via'], WAYS, 'smtp');
   const foreign = (via === 'smtp' ? ['send-url'] : OF_SMTP).find((option) => settings[option] !== undefined);
   if (foreign !== undefined) throw usage(`--${foreign} has no meaning with --send-via ${via}`);
-  const { family, tls, server } = way;
+  const { httpFor, server } = way;
   if (via === 'smtp') return parseSmtp(settings, way, login, sources);
-  const http = { family, authorities: tls.authorities };
   const credential = parseSendCredential(settings, login, sources);
   const given = settings['send-url'] as string | undefined;
-  if (via !== 'graph') return { via, url: given ?? `https://${server.ascii}/EWS/Exchange.asmx`, http, credential };
-  if (credential.kind !== 'bearer') throw usage('--send-via graph needs a token: give --oauth-token-file');
-  return { via, url: given ?? 'https://graph.microsoft.com/v1.0', http, credential: { ...credential, userName: from } };
+  if (via !== 'graph') {
+    const url = given ?? `https://${server.ascii}/EWS/Exchange.asmx`;
+    return {
+      via,
+      url,
+      http: { ...httpFor(url), authorities: way.tls.authorities },
+      credential,
+      // An application has no mailbox: it acts for the sender.
+      impersonating: credential.kind === 'bearer' && login.isPending ? from : null,
+    };
+  }
+  if (credential.kind !== 'bearer')
+    throw usage('--send-via graph needs a token: give --oauth-client-id or --oauth-token-file');
+  const url = given ?? CLOUDS[cloudOf(settings) ?? 'worldwide'].graphUrl;
+  return {
+    via,
+    url,
+    http: httpFor(url),
+    credential: { ...credential, userName: from },
+  };
 }
 
 const CONNECTION_TYPES: readonly ConnectionType[] = ['plaintext', 'tls', 'ssl'];
@@ -116,7 +136,7 @@ const SUBMISSIONS = 465; // RFC 8314 §3.3
 const RELAY = 25;
 
 /** Port and protection are each other's default, as for POP3. */
-function parseSmtp(settings: Settings, way: Way, login: Credential, sources: Sources): SendPlan {
+function parseSmtp(settings: Settings, way: Way, login: Login, sources: Sources): SendPlan {
   const given = settings['smtp-port'] === undefined ? 0 : wholeNumber('--smtp-port', settings['smtp-port'], 1, 65535);
   const usual = given === SUBMISSIONS ? 'ssl' : 'tls';
   const connectionType = oneOf('--smtp-connection-type', settings['smtp-connection-type'], CONNECTION_TYPES, usual);
@@ -132,34 +152,26 @@ function parseSmtp(settings: Settings, way: Way, login: Credential, sources: Sou
     clientCertificate: null,
   };
   // Servers take mail for their own mailboxes on port 25 from anybody, and know no users there.
-  const wantsLogon =
-    port !== RELAY || settings['smtp-credential'] !== undefined || settings['oauth-token-file'] !== undefined;
+  const wantsLogon = port !== RELAY || settings['smtp-credential'] !== undefined || login.token !== null;
   return {
     via: 'smtp',
     server: server.shown,
     to: named === undefined ? way.to : (server.address ?? server.ascii),
     port,
     connectionType,
-    link: { family: way.family, tls: connectionType === 'plaintext' ? null : tls },
+    link: { family: way.family, proxy: way.proxy, tls: connectionType === 'plaintext' ? null : tls },
     credential: wantsLogon ? parseSendCredential(settings, login, sources) : null,
   };
 }
 
-/** A token where one is given; `--smtp-credential`, with the password of the mailbox or its own; else the mailbox's. */
-function parseSendCredential(settings: Settings, login: Credential, sources: Sources): SendCredential {
+/** A token where there is one; `--smtp-credential`, with the password of the mailbox or its own; else the mailbox's. */
+function parseSendCredential(settings: Settings, { plan, token }: Login, sources: Sources): SendCredential {
   const given = settings['smtp-credential'] as string | undefined;
-  const token = settings['oauth-token-file'] as string | undefined;
-  if (token !== undefined) {
-    if (given?.startsWith('@')) throw usage('--smtp-credential @FILE and --oauth-token-file contradict each other');
-    return { kind: 'bearer', userName: given ?? login.userName, token: parseToken(token, sources) };
+  if (given?.startsWith('@')) {
+    if (token !== null) throw usage('--smtp-credential @FILE has a password, and --oauth-… a token: give one of them');
+    return fromFile('--smtp-credential', given.slice(1), sources);
   }
-  if (given?.startsWith('@')) return { kind: 'password', ...fromFile('--smtp-credential', given.slice(1), sources) };
-  return { kind: 'password', userName: given ?? login.userName, password: login.password };
-}
-
-/** RFC 6750 §2.1: one word. */
-function parseToken(path: string, sources: Sources): Secret {
-  const token = sources.file('--oauth-token-file', path, 'secret').trim();
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new ProbeFailure('configuration', `${path}: not a bearer token, one word`);
-  return new Secret(token);
+  if (token !== null) return { ...token, userName: given ?? plan.userName };
+  if (plan.kind !== 'password') throw usage('no password to send with: give --smtp-credential @FILE');
+  return { kind: 'password', userName: given ?? plan.userName, password: plan.password };
 }

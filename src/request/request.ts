@@ -1,15 +1,20 @@
 import type { Address } from '../dialogue/dialogue.ts';
 import { type Reason, usage } from '../dialogue/failure.ts';
-import type { LoginMethod } from '../pop3/login.ts';
 import type { ConnectionType } from '../pop3/visit.ts';
+import type { Tokens } from '../probe/authorise.ts';
+import type { FullTestPlan } from '../probe/full-test.ts';
 import type { ProbePlan } from '../probe/probe.ts';
-import type { TlsTerms } from '../probe/world.ts';
+import type { HttpTerms, ProxyPlan, TlsTerms, TokenPlan } from '../probe/world.ts';
 import type { Policy } from '../verdict/judge.ts';
 import { STATES, type State, stateOfFailure } from '../verdict/severity.ts';
-import { parseCredential } from './credential.ts';
+import { CLOUDS } from './clouds.ts';
 import { parseAddresses, parseFullTest } from './full-test.ts';
 import { type Host, parseHost } from './host.ts';
+import { type Login, parseLogin } from './login.ts';
+import { type Audience, cloudOf, parseOauth } from './oauth.ts';
+import { parseProxy, proxyFromEnvironment, showsProxyPassword } from './proxy.ts';
 import { parseReason } from './reason.ts';
+import { isSeen } from './secret.ts';
 import type { Settings } from './settings.ts';
 import type { Sources } from './sources.ts';
 import { parseCertificateDays, parseThresholds } from './thresholds.ts';
@@ -43,26 +48,45 @@ export interface Defaults {
 export async function parseRequest(settings: Settings, defaults: Defaults, sources: Sources): Promise<Request> {
   refuseContradictions(settings);
   const timeoutMs = parseTimeout(settings, defaults);
-  const server = parseHost('--client-access-server', settings['client-access-server'], sources);
-  const { connectionType, port } = parseService(settings);
+  const cloud = cloudOf(settings);
+  const named = settings['client-access-server'] ?? (cloud === null ? undefined : CLOUDS[cloud].mailHost);
+  const server = parseHost('--client-access-server', named, sources);
+  const { connectionType, port } = parseService(settings, cloud !== null);
   const family: 0 | 4 | 6 = settings.ipv4 ? 4 : settings.ipv6 ? 6 : 0;
   const to = parseTarget(server, settings.address, family, sources);
   const verbosity = Math.min(3, (settings.verbose as number | undefined) ?? 0);
   const policy = parsePolicy(settings);
   const tls = parseTls(settings, server, sources);
-  const method = oneOf('--auth', settings.auth, LOGIN_METHODS, 'auto');
   const isFull = wantsFullTest(settings, defaults);
   // Before anybody is asked for a password.
   const addresses = isFull ? parseAddresses(settings, sources) : null;
-  const login = { ...(await parseCredential(settings, sources)), method };
-  const way = { server, to, family, tls };
+  const login = await parseLogin(settings, sources);
+  const proxy = settings.proxy === undefined ? null : parseProxy('--proxy', settings.proxy as string, sources);
+  const httpFor = (url: string): HttpTerms => ({
+    family,
+    proxy: proxy ?? environmentProxy(url, sources),
+    // Identity providers are known to the world: --ca-file is for our own servers.
+    authorities: null,
+  });
+  const oauth = login.isPending ? await parseOauth(settings, httpFor, sources) : null;
+  const fullTest = isFull
+    ? parseFullTest(settings, addresses, { server, to, family, tls, proxy, httpFor }, login, sources)
+    : null;
   return {
     plan: {
       server: server.shown,
       localSite: null,
-      visit: { to, port, connectionType, trustAnyCertificate: settings['trust-any-ssl-certificate'] === true, login },
-      link: { family, tls: connectionType === 'plaintext' ? null : tls },
-      fullTest: isFull ? parseFullTest(settings, addresses, way, login, sources) : null,
+      visit: {
+        to,
+        port,
+        connectionType,
+        viaProxy: proxy !== null,
+        trustAnyCertificate: settings['trust-any-ssl-certificate'] === true,
+        login: login.plan,
+      },
+      link: { family, proxy, tls: connectionType === 'plaintext' ? null : tls },
+      fullTest,
+      tokens: oauth === null ? null : tokensFor(oauth, login, fullTest),
       timeoutMs,
       perConnectionTimeoutMs: seconds(settings, 'per-connection-timeout', 120, 120) * 1000,
       trace: verbosity >= 3,
@@ -75,6 +99,22 @@ export async function parseRequest(settings: Settings, defaults: Defaults, sourc
   };
 }
 
+/** What HTTPS_PROXY and NO_PROXY have for a URL; --proxy comes before them. */
+function environmentProxy(url: string, sources: Sources): ProxyPlan | null {
+  const [, host = '', port = '443'] = /^https:\/\/(\[[^\]]*\]|[^/:?#]*)(?::(\d+))?/i.exec(url) ?? [];
+  return proxyFromEnvironment(host.replace(/^\[|\]$/g, ''), Number(port), sources);
+}
+
+/** A token is asked for where one is used; Microsoft Graph wants one of its own. */
+function tokensFor(oauth: (audience: Audience) => TokenPlan, { plan }: Login, fullTest: FullTestPlan | null): Tokens {
+  const mail = oauth('mail');
+  const isSending = fullTest?.send.credential?.kind === 'bearer';
+  return {
+    login: plan.kind === 'bearer' ? mail : null,
+    send: !isSending ? null : fullTest?.send.via === 'graph' ? oauth('graph') : mail,
+  };
+}
+
 function parsePolicy(settings: Settings): Policy {
   const days = parseCertificateDays(settings['certificate-days'] as string | undefined);
   return {
@@ -83,11 +123,11 @@ function parsePolicy(settings: Settings): Policy {
     certificateDefaults: settings['trust-any-ssl-certificate'] !== true,
     severity: new Map(listed(settings.severity).map(parseSeverity)),
     expect: settings.expect === undefined ? null : parseExpected(settings.expect as string),
-    remarks: settings.password === undefined ? [] : [PASSWORD_SEEN],
+    remarks: isSeen(settings) || showsProxyPassword(String(settings.proxy ?? '')) ? [SECRET_SEEN] : [],
   };
 }
 
-const PASSWORD_SEEN = 'a password on the command line is seen by everyone on this machine';
+const SECRET_SEEN = 'a password on the command line is seen by everyone on this machine';
 
 const listed = (setting: Settings[string]): readonly string[] => (setting as readonly string[] | undefined) ?? [];
 
@@ -112,7 +152,6 @@ function parseSeverity(given: string): readonly [Reason, State] {
 export const parseTimeout = (settings: Settings, { timeoutS }: Defaults): number =>
   seconds(settings, 'timeout', timeoutS, 3600) * 1000;
 
-const LOGIN_METHODS: readonly LoginMethod[] = ['auto', 'user', 'plain'];
 const CONNECTION_TYPES: readonly ConnectionType[] = ['plaintext', 'tls', 'ssl'];
 
 /** Options that cannot both be meant. */
@@ -124,6 +163,7 @@ function refuseContradictions(settings: Settings): void {
     ['trust-any-ssl-certificate', 'ca-file'],
     ['trust-any-ssl-certificate', 'pin'],
     ['all-addresses', 'address'],
+    ['all-addresses', 'proxy'],
   ] as const;
   for (const [one, other] of pairs) {
     if (settings[one] !== undefined && settings[other] !== undefined)
@@ -133,7 +173,9 @@ function refuseContradictions(settings: Settings): void {
   if (settings.ssl === true && type !== '' && type !== 'ssl')
     throw usage(`-S and --connection-type ${type} contradict each other`);
   if (type !== 'plaintext') return;
-  for (const option of ['ca-file', 'pin', 'sni', 'client-certificate', 'client-key', 'trust-any-ssl-certificate']) {
+  // The server that takes the message may want it.
+  const forPop3 = settings['light-mode'] === true ? ['ca-file'] : [];
+  for (const option of [...forPop3, 'pin', 'sni', 'client-certificate', 'client-key', 'trust-any-ssl-certificate']) {
     if (settings[option] !== undefined) throw usage(`--${option} has no meaning with --connection-type plaintext`);
   }
 }
@@ -145,12 +187,17 @@ const wantsFullTest = (settings: Settings, defaults: Defaults): boolean =>
   (defaults.test === 'full' && settings['light-mode'] !== true);
 
 /** Port and protection, each the other's default: 995 alone means ssl, ssl alone means 995, 0 the type's own port. */
-function parseService(settings: Settings): { readonly connectionType: ConnectionType; readonly port: number } {
+function parseService(
+  settings: Settings,
+  isExchangeOnline: boolean,
+): { readonly connectionType: ConnectionType; readonly port: number } {
   const given =
     settings['port-client-access-server'] === undefined
       ? 0
       : wholeNumber('--port-client-access-server', settings['port-client-access-server'], 0, 65535);
-  const usual = settings.ssl === true || given === 995 ? 'ssl' : 'tls';
+  // Exchange Online has no POP3 without TLS from the first octet.
+  const isUsual = isExchangeOnline && given === 0 && settings['client-access-server'] === undefined;
+  const usual = settings.ssl === true || given === 995 || isUsual ? 'ssl' : 'tls';
   const connectionType = oneOf('--connection-type', settings['connection-type'], CONNECTION_TYPES, usual);
   return { connectionType, port: given !== 0 ? given : connectionType === 'ssl' ? 995 : 110 };
 }

@@ -10,15 +10,18 @@ import { type Element, elementAt, parseXml } from './xml.ts';
  * (https://learn.microsoft.com/exchange/client-developer/web-service-reference/createitem-operation) with the message
  * as it is. Nothing is kept in Sent Items. To send, the account has to be the sender's own: SendOnly knows no delegates.
  */
-export function sendByEws({ octets }: OutgoingMessage, { via, url, http, credential }: EwsPlan): Sending {
+export function sendByEws({ octets }: OutgoingMessage, plan: EwsPlan): Sending {
+  const { via, url, http, credential, impersonating } = plan;
   return submit({
     url,
     headers: {
       'Content-Type': 'text/xml; charset=utf-8',
       Accept: 'text/xml',
       SOAPAction: `"${MESSAGES}/CreateItem"`, // SOAP 1.1 §6.1.1
+      // Exchange Online finds the mailbox's server by it.
+      ...(impersonating === null ? {} : { 'X-AnchorMailbox': impersonating }),
     },
-    body: utf8(envelope(ITEMS[via](base64(octets)))),
+    body: utf8(envelope(ITEMS[via](base64(octets)), impersonating)),
     http,
     credential,
     judge: (answer) => judge(answer, WORDING[credential.kind]),
@@ -46,10 +49,16 @@ const ITEMS: Readonly<Record<EwsPlan['via'], (mime: string) => string>> = {
 /** The oldest schema that has all of it, so that every Exchange with EWS understands it. */
 const VERSION = 'Exchange2007_SP1';
 
-const envelope = (content: string): string =>
+/** https://learn.microsoft.com/exchange/client-developer/exchange-web-services/how-to-add-appointments-by-using-exchange-impersonation */
+const acting = (address: string): string =>
+  '<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>' +
+  address.replace(/&/g, '&amp;').replace(/</g, '&lt;') +
+  '</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>';
+
+const envelope = (content: string, impersonating: string | null): string =>
   '<?xml version="1.0" encoding="utf-8"?>' +
   `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:m="${MESSAGES}" xmlns:t="${SCHEMA}/types">` +
-  `<soap:Header><t:RequestServerVersion Version="${VERSION}"/></soap:Header>` +
+  `<soap:Header><t:RequestServerVersion Version="${VERSION}"/>${impersonating === null ? '' : acting(impersonating)}</soap:Header>` +
   `<soap:Body>${content}</soap:Body></soap:Envelope>`;
 
 /** Taken is what a well-formed answer calls a success. A fault comes as a rule with status 500 (SOAP 1.1 §6.2). */

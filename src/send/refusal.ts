@@ -1,5 +1,6 @@
 import { ProbeFailure, type Reason } from '../dialogue/failure.ts';
 import type { HttpAnswer } from '../runtimes/node/http.ts';
+import { LONGEST_WAIT_MS, retryAfter } from '../runtimes/node/retry-after.ts';
 
 /** What became of a message that was not taken: the reason, and a clause for people. */
 export type Meaning = readonly [Reason, string];
@@ -84,29 +85,9 @@ const STATUSES: Readonly<Record<number, Meaning>> = {
   507: ['mailbox-full', 'the mailbox is over its quota'], // RFC 4918 §11.5
 };
 
-/** Nobody's quota takes longer to fill again; more is a slip, and must not keep a check from ever trying again. */
-const LONGEST_WAIT_MS = 3_600_000;
-
 /** EWS's BackOffMilliseconds. */
 const backOff = (written: string | undefined): number | null =>
   written !== undefined && /^\d+$/.test(written) ? Math.min(Number(written), LONGEST_WAIT_MS) : null;
-
-/** Retry-After (RFC 9110 §10.2.3), seconds or a date; a date is held against the server's clock where it tells it. */
-function retryAfter({ headers }: HttpAnswer): number | null {
-  const written = headers['retry-after']?.trim() ?? '';
-  if (/^\d+$/.test(written)) return Math.min(Number(written) * 1000, LONGEST_WAIT_MS);
-  const then = dateIn(written);
-  if (then === null) return null;
-  return Math.min(Math.max(then - (dateIn(headers.date ?? '') ?? Date.now()), 0), LONGEST_WAIT_MS);
-}
-
-/** An HTTP-date (RFC 9110 §5.6.7) in milliseconds since 1970; Date.parse alone takes almost anything for one. */
-function dateIn(written: string): number | null {
-  const time = /^[A-Z][a-z]+, \d\d[ -][A-Z][a-z]{2}[ -]\d+ \d\d:\d\d:\d\d GMT$/.test(written)
-    ? Date.parse(written)
-    : Number.NaN;
-  return Number.isNaN(time) ? null : time;
-}
 
 /** What is kept of a server's words; where they are shown they are cut again. */
 const LONGEST_WORDS = 1000;

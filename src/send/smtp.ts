@@ -7,7 +7,8 @@ import { ProbeFailure } from '../dialogue/failure.ts';
 import type { OutgoingMessage, SendCredential, Sent, SmtpPlan, Submit, TlsTerms } from '../probe/world.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
 import { failureOf } from '../runtimes/node/errors.ts';
-import { type Hold, holding, reach } from '../runtimes/node/reach.ts';
+import { reachBy } from '../runtimes/node/proxy.ts';
+import { type Hold, holding } from '../runtimes/node/reach.ts';
 import { lateFailure, prepareTls, shownBy, startTls } from '../runtimes/node/tls.ts';
 import { blamed } from './blame.ts';
 import { meaningOfReply } from './smtp-replies.ts';
@@ -33,7 +34,7 @@ async function submit(
 ): Promise<Sent> {
   const { link, connectionType } = plan;
   const context = link.tls === null ? null : prepareTls(link.tls);
-  const plain = await reach(plan.to, plan.port, link.family, hold);
+  const plain = await reachBy(link, plan.to, plan.port, hold);
   const isSecured = connectionType === 'ssl' && context !== null && link.tls !== null;
   const connection = isSecured ? await secured(plain, link.tls, context, hold) : plain;
   const session = new Connection({
@@ -77,7 +78,7 @@ async function secured(
   context: ReturnType<typeof prepareTls>,
   hold: Hold,
 ): Promise<TLSSocket> {
-  const { socket, secured: found } = await startTls(plain, terms, context, () => undefined);
+  const { socket, secured: found } = await startTls(plain, terms, context, false, () => undefined);
   hold(() => socket.destroy());
   const [fault] = found.faults;
   if (fault !== undefined) throw fault;

@@ -16,8 +16,9 @@ const PATH = '/EWS/Exchange.asmx';
 const PLAN: EwsPlan = {
   via: 'ews',
   url: HOST + PATH,
-  http: { family: 0, authorities: null },
+  http: { family: 0, proxy: null, authorities: null },
   credential: BASIC,
+  impersonating: null,
 };
 
 beforeAll(() => nock.disableNetConnect());
@@ -462,7 +463,7 @@ describe('a connection that is lost', () => {
     await once(server, 'listening');
     plan = {
       url: `https://localhost:${(server.address() as AddressInfo).port}${PATH}`,
-      http: { family: 0, authorities: authority.certificate },
+      http: { family: 0, proxy: null, authorities: authority.certificate },
     };
   });
   afterAll(() => {
@@ -499,7 +500,7 @@ describe('a connection that is lost', () => {
 
   test('because nobody trusts the server is what it is', async () => {
     speak = (socket) => socket.destroy();
-    const failure = await failureOf(send({ ...plan, http: { family: 0, authorities: null } }));
+    const failure = await failureOf(send({ ...plan, http: { family: 0, proxy: null, authorities: null } }));
     expect(failure).toMatchObject({ reason: 'certificate-untrusted', phase: 'send' });
   });
 
@@ -517,5 +518,21 @@ describe('a connection that is lost', () => {
     await expect(closed).resolves.toBeUndefined();
     const waited = new Promise((resolve) => setTimeout(resolve, 100, 'still open'));
     expect(await Promise.race([done, waited])).toBe('still open');
+  });
+});
+
+describe('an application that acts for a mailbox', () => {
+  test('says for which, in the header and in HTTP', async () => {
+    const { headers, body } = await asked({ credential: BEARER, impersonating: 'probe+a&b@example.com' });
+    expect(headers['x-anchormailbox']).toBe('probe+a&b@example.com');
+    expect(body).toContain(
+      '<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>probe+a&amp;b@example.com</t:PrimarySmtpAddress>',
+    );
+  });
+
+  test('an account of its own says nothing of the kind', async () => {
+    const { headers, body } = await asked({});
+    expect(headers['x-anchormailbox']).toBeUndefined();
+    expect(body).not.toContain('Impersonation');
   });
 });

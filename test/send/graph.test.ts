@@ -10,7 +10,7 @@ const PATH = '/v1.0/users/probe%2Bpop%40example.com/sendMail';
 const PLAN: GraphPlan = {
   via: 'graph',
   url: `${HOST}/v1.0`,
-  http: { family: 0, authorities: null },
+  http: { family: 0, proxy: null, authorities: null },
   credential: BEARER,
 };
 

@@ -89,7 +89,7 @@ const postTo = (port: number, more: Partial<HttpRequest> = {}): Posting =>
     url: `https://localhost:${port}/`,
     headers: {},
     body: utf8('x'),
-    terms: { family: 0, authorities: authority.certificate },
+    terms: { family: 0, proxy: null, authorities: authority.certificate },
     ...more,
   });
 
@@ -290,7 +290,7 @@ describe('a server that is not there', () => {
 
   test('has none of the family asked for', async () => {
     const { port } = await serve((response) => response.end());
-    const terms = { family: 6, authorities: authority.certificate } as const;
+    const terms = { family: 6, proxy: null, authorities: authority.certificate } as const;
     // ::1, where nobody listens, or no address at all.
     expect((await failureOf(postTo(port, { terms }))).reason).toMatch(/^(connection-refused|dns-|unreachable|local-)/);
   });
@@ -342,7 +342,7 @@ describe('a server that does not prove who it is', () => {
     const { port, heard } = await serve((response) => response.end());
     const another = (await createAuthority('another CA')).certificate;
     const [byAnother, byUsual] = await Promise.all(
-      [another, null].map((authorities) => failureOf(postTo(port, { terms: { family: 0, authorities } }))),
+      [another, null].map((authorities) => failureOf(postTo(port, { terms: { family: 0, proxy: null, authorities } }))),
     );
     expect([byAnother?.reason, byUsual?.reason]).toEqual(['certificate-untrusted', 'certificate-untrusted']);
     expect(heard).toEqual([]);
@@ -354,7 +354,9 @@ describe('a server that does not prove who it is', () => {
     writeFileSync(bundle, authority.certificate);
     vi.stubEnv('SSL_CERT_FILE', bundle);
     const { port } = await serve((response) => response.end());
-    expect(await postTo(port, { terms: { family: 0, authorities: null } }).done).toMatchObject({ status: 200 });
+    expect(await postTo(port, { terms: { family: 0, proxy: null, authorities: null } }).done).toMatchObject({
+      status: 200,
+    });
   });
 });
 

@@ -45,7 +45,7 @@ function plan(port: number, more: Partial<SmtpPlan> = {}): SmtpPlan {
     to: { address: '127.0.0.1', family: 4 },
     port,
     connectionType,
-    link: { family: 0, tls: connectionType === 'plaintext' ? null : tls },
+    link: { family: 0, proxy: null, tls: connectionType === 'plaintext' ? null : tls },
     credential: BY_PASSWORD,
     ...more,
   };

@@ -4,7 +4,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { chown, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Program, pathOf } from './installed.ts';
 
@@ -24,8 +24,10 @@ export type DovecotOptions = {
   readonly mechanisms?: readonly string[];
   /** One session per mailbox. Dovecot lets a second one wait for 12 s and then refuses it with [IN-USE]. */
   readonly lockSession?: boolean;
-  /** More of dovecot.conf; it comes last, so it wins. */
-  readonly config?: string;
+  /** More of dovecot.conf, for a private folder; it comes last, so it wins. */
+  readonly config?: string | ((folder: string) => string);
+  /** More files in the private folder, by name; one that begins with `#!` may be run. */
+  readonly files?: Readonly<Record<string, string | ((folder: string) => string)>>;
 };
 
 export type Dovecot = {
@@ -130,6 +132,11 @@ async function furnish(folder: string, options: DovecotOptions, account: Account
   await write('key.pem', options.identity.key);
   await write('users', Object.entries(options.users).map(passwdLine).join(''));
   await write('dovecot.conf', configuration(folder, options, account, ports));
+  for (const [name, content] of Object.entries(options.files ?? {})) {
+    const text = filledIn(content, folder);
+    await mkdir(join(folder, dirname(name)), { recursive: true, mode: 0o700 });
+    await writeFile(join(folder, name), text, { mode: text.startsWith('#!') ? 0o700 : 0o600 });
+  }
   for (const user of Object.keys(options.users)) {
     for (const part of ['tmp', 'new', 'cur']) {
       await mkdir(join(maildirOf(folder, user), part), { recursive: true, mode: 0o700 });
@@ -208,13 +215,16 @@ protocol pop3 {
   pop3_lock_session = ${options.lockSession === true ? 'yes' : 'no'}
   mail_max_userip_connections = 0
 }
-${options.config ?? ''}
+${filledIn(options.config ?? '', folder)}
 `;
 }
 
+const filledIn = (content: string | ((folder: string) => string), folder: string): string =>
+  typeof content === 'string' ? content : content(folder);
+
 /** Base64, since a colon in a password would end the field. */
 function passwdLine([user, password]: readonly [string, string]): string {
-  if (!/^[\w.@+-]+$/.test(user)) {
+  if (!/^[\w.@+=,-]+$/.test(user)) {
     throw new Error(`"${user}" cannot stand in a passwd-file`);
   }
   return `${user}:{PLAIN.B64}${Buffer.from(password, 'utf8').toString('base64')}::::::\n`;

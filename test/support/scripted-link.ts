@@ -1,4 +1,4 @@
-import type { Address, Connected, Secured } from '../../src/dialogue/dialogue.ts';
+import type { Address, Connected, Destination, Entered, Secured } from '../../src/dialogue/dialogue.ts';
 import { ProbeFailure } from '../../src/dialogue/failure.ts';
 import type { Link } from '../../src/probe/world.ts';
 
@@ -6,7 +6,7 @@ import type { Link } from '../../src/probe/world.ts';
 export type Step =
   | { readonly does: 'says'; readonly octets: Uint8Array }
   | { readonly does: 'hears'; readonly line: string }
-  | { readonly does: 'resolves' | 'connects' | 'secures' | 'closes' | 'resets' | 'keeps silent' }
+  | { readonly does: 'resolves' | 'enters' | 'connects' | 'secures' | 'closes' | 'resets' | 'keeps silent' }
   | { readonly does: 'fails'; readonly failure: ProbeFailure };
 
 /** How what the server says is cut into reads: into pieces of that many octets, or 0 for all that is there at once. */
@@ -43,10 +43,16 @@ export class ScriptedLink implements Link {
     return [{ address: '192.0.2.1', family: 4 }];
   }
 
-  async connect(to: readonly Address[], _port: number): Promise<Connected> {
+  async reachProxy(): Promise<Entered> {
+    this.onWant(++this.wants);
+    this.take('enters');
+    return { address: '192.0.2.9', port: 1080 };
+  }
+
+  async connect(to: Destination, _port: number): Promise<Connected> {
     this.onWant(++this.wants);
     this.take('connects');
-    return { address: (to[0] as Address).address, dead: [] };
+    return { address: typeof to === 'string' ? null : (to[0] as Address).address, dead: [] };
   }
 
   async secure(): Promise<Secured> {

@@ -1,13 +1,17 @@
+import { pbkdf2Sync } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Dialogue, Secured } from '../../src/dialogue/dialogue.ts';
 import { ProbeFailure, type Reason } from '../../src/dialogue/failure.ts';
 import { maskFor, Secret } from '../../src/dialogue/secret.ts';
-import type { LoginMethod } from '../../src/pop3/login.ts';
+import type { LoginMethod } from '../../src/pop3/choice.ts';
 import * as mailbox from '../../src/pop3/mailbox.ts';
 import type { ConnectionType, Errand, VisitPlan } from '../../src/pop3/visit.ts';
 import { visit } from '../../src/pop3/visit.ts';
 import { type Account, drive } from '../../src/probe/drive.ts';
-import type { Stop } from '../../src/probe/world.ts';
+import type { Stop, World } from '../../src/probe/world.ts';
+import { hash } from '../../src/runtimes/node/hashing.ts';
+import { type Credential, secretOf } from '../../src/sasl/mechanism.ts';
+import { filledIn, fullTestErrand, wireForm } from './full-test-errands.ts';
 import { GOOD_TLS } from './samples.ts';
 import { type Cut, ScriptedLink, type Step } from './scripted-link.ts';
 import { scriptedWorld } from './scripted-world.ts';
@@ -17,10 +21,16 @@ import { scriptedWorld } from './scripted-world.ts';
  *
  *   # a remark
  *   plan: tls, user=alice, password=secret, auth=plain, trust, certificate=certificate-expired, errand=retr 1
- *   (resolve) (connect) (secure) (close) (reset) (silence)
+ *   plan: ssl, errand=arrivals, stock=u1 u2, gone=0, seen=u3     for the errands of the full test (full-test-errands.ts)
+ *   plan: ssl, name, proxy
+ *   plan: ssl, auth=xoauth2, token=…     or, with the certificate TLS was made with,     plan: ssl, auth=external, certified
+ *   plan: ssl, binding=tls-exporter, random=base 64     what ties SASL to TLS, and what is unguessable elsewhere
+ *   (resolve) (proxy) (connect) (secure) (close) (reset) (silence)
  *   C: what the client says, without its line end
  *   S: what the server says, CRLF added; \x1b, \0, \r and \n are escapes
  *   S~ the same with LF alone;  S- the same with no line end;  S* 1000 text  repeated
+ *   S< header|message|bounce|delay NAME  those lines of a message of test/support/letters.ts, dots stuffed, without end
+ *   {marker NAME} and {octets NAME} stand for what that message has, wherever they stand
  *   result: success, messages=3, octets=120     or     result: failed in login: login-refused
  *   warned: timed-out in quit
  *   found: JSON of what the errand brought back
@@ -33,6 +43,7 @@ export interface Transcript {
   readonly errand: Errand<unknown>;
   readonly steps: readonly Step[];
   readonly secured: Secured;
+  readonly hash: World['hash'];
   readonly expected: {
     readonly result: string;
     readonly warned: readonly string[];
@@ -60,8 +71,9 @@ export function parseTranscript(name: string, content: string): Transcript {
     shows: [],
     hides: [],
   };
-  for (const [at, line] of content.split('\n').entries()) {
-    const parts = /^(?:(plan|result|warned|found|shows|hides|C|S):|(S[~*-])|(\())(?: ?)(.*)$/.exec(line);
+  for (const [at, written] of content.split('\n').entries()) {
+    const line = filledIn(written);
+    const parts = /^(?:(plan|result|warned|found|shows|hides|C|S):|(S[~*<-])|(\())(?: ?)(.*)$/.exec(line);
     const [, keyword, special, bracket, rest = ''] = parts ?? [];
     if (parts === null && !/^(#.*|\s*)$/.test(line))
       throw new Error(`${name} line ${at + 1} is no line of a transcript`);
@@ -75,6 +87,7 @@ export function parseTranscript(name: string, content: string): Transcript {
     if (keyword === 'S') say(steps, `${unescaped(rest)}\r\n`);
     if (special === 'S~') say(steps, `${unescaped(rest)}\n`);
     if (special === 'S-') say(steps, unescaped(rest));
+    if (special === 'S<') say(steps, wireForm(...(rest.split(' ') as [string, string])));
     if (special === 'S*') {
       const [, times, text] = /^(\d+) (.*)$/.exec(rest) as RegExpExecArray;
       say(steps, unescaped(text as string).repeat(Number(times)));
@@ -84,9 +97,10 @@ export function parseTranscript(name: string, content: string): Transcript {
   return {
     name,
     plan: planOf(settings),
-    errand: errandOf(settings.get('errand') ?? 'stat'),
+    errand: fullTestErrand(settings) ?? errandOf(settings.get('errand') ?? 'stat'),
     steps,
-    secured: securedOf(settings.get('certificate')),
+    secured: securedOf(settings),
+    hash: hashWith(Buffer.from(settings.get('random') ?? '', 'base64')),
     expected,
   };
 }
@@ -106,6 +120,7 @@ function say(steps: Step[], text: string): void {
 
 const HAPPENINGS: Readonly<Record<string, Step>> = {
   resolve: { does: 'resolves' },
+  proxy: { does: 'enters' },
   connect: { does: 'connects' },
   secure: { does: 'secures' },
   close: { does: 'closes' },
@@ -135,14 +150,20 @@ function planOf(settings: ReadonlyMap<string, string>): VisitPlan {
   return {
     to: settings.has('name') ? 'mail.example.com' : { address: '192.0.2.1', family: 4 },
     port: type === 'ssl' ? 995 : 110,
+    viaProxy: settings.has('proxy'),
     connectionType: type,
     trustAnyCertificate: settings.has('trust'),
-    login: {
-      method: (settings.get('auth') ?? 'auto') as LoginMethod,
-      userName: settings.get('user') ?? 'alice',
-      password: new Secret(settings.get('password') ?? 'correct horse'),
-    },
+    login: { ...credentialOf(settings), method: (settings.get('auth') ?? 'auto') as LoginMethod },
   };
+}
+
+function credentialOf(settings: ReadonlyMap<string, string>): Credential {
+  const userName = settings.get('user') ?? 'alice';
+  const token = settings.get('token');
+  if (settings.has('certified')) return { kind: 'certificate', userName };
+  return token === undefined
+    ? { kind: 'password', userName, password: new Secret(settings.get('password') ?? 'correct horse') }
+    : { kind: 'bearer', userName, token: new Secret(token) };
 }
 
 const text = (lines: readonly Uint8Array[] | null): readonly string[] | null =>
@@ -189,10 +210,26 @@ function errandOf(errand: string): Errand<unknown> {
   return errands[command] as Errand<unknown>;
 }
 
-function securedOf(fault: string | undefined): Secured {
+function securedOf(settings: ReadonlyMap<string, string>): Secured {
+  const [fault, binding] = [settings.get('certificate'), settings.get('binding')];
   const facts = { ...GOOD_TLS, authorized: fault === undefined };
-  return { facts, faults: fault === undefined ? [] : [new ProbeFailure(fault as Reason, 'as the script has it')] };
+  return {
+    facts,
+    bindings: new Map(binding === undefined ? [] : [[binding, Buffer.from('this very link')]]),
+    faults: fault === undefined ? [] : [new ProbeFailure(fault as Reason, 'as the script has it')],
+  };
 }
+
+/** What is computed, without chance, time, or a thread: the script's clock stands still only while nothing waits. */
+const hashWith =
+  (random: Uint8Array): World['hash'] =>
+  async (recipe) => {
+    if (recipe.compute === 'random') return random;
+    if (recipe.compute === 'filetime') return new Uint8Array(8);
+    if (recipe.compute !== 'pbkdf2') return await hash(recipe);
+    const { password, salt, iterations, length, algorithm } = recipe;
+    return pbkdf2Sync(password, salt, iterations, length, algorithm);
+  };
 
 export interface Played {
   readonly account: Account<unknown>;
@@ -206,7 +243,7 @@ export interface Played {
  * @param stopAt the want at which a signal arrives, from 1; 0 for none
  */
 export async function play(transcript: Transcript, cut: Cut, stopAt = 0): Promise<Played> {
-  const world = scriptedWorld();
+  const world = { ...scriptedWorld(), hash: transcript.hash };
   const link = new ScriptedLink(transcript.steps, cut, transcript.secured);
   const stop: Stop = (end) => {
     link.onWant = (want) => {
@@ -218,7 +255,7 @@ export async function play(transcript: Transcript, cut: Cut, stopAt = 0): Promis
     world,
     deadline: world.now() + 10_000,
     allowedMs: 10_000,
-    mask: maskFor([transcript.plan.login.password]),
+    mask: maskFor([secretOf(transcript.plan.login)].filter((secret) => secret !== null)),
     trace: true,
     stop,
   });

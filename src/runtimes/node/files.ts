@@ -9,14 +9,19 @@ export const LONGEST_FILE = 4 * 1024 * 1024;
  *
  * @throws Error with a `code` of the system's, or `EFTYPE` for what is no regular file, `EFBIG` for a large one
  */
-export function readRegularFile(path: string): { readonly octets: Buffer; readonly mode: number } {
+export function readRegularFile(path: string): {
+  readonly octets: Buffer;
+  readonly mode: number;
+  /** Whose it is; 0 on Windows. */
+  readonly uid: number;
+} {
   const fs = builtin.fs();
   const file = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   try {
-    const { mode, size } = fs.fstatSync(file);
+    const { mode, size, uid } = fs.fstatSync(file);
     if ((mode & fs.constants.S_IFMT) !== fs.constants.S_IFREG) throw refused('EFTYPE', 'not a regular file');
     if (size > LONGEST_FILE) throw refused('EFBIG', `over ${LONGEST_FILE} octets`);
-    return { octets: fs.readFileSync(file), mode };
+    return { octets: fs.readFileSync(file), mode, uid };
   } finally {
     fs.closeSync(file);
   }

@@ -5,7 +5,8 @@ import { ProbeFailure } from '../../dialogue/failure.ts';
 import type { HttpTerms, TlsTerms } from '../../probe/world.ts';
 import { parseAddress } from './address.ts';
 import { builtin } from './builtin.ts';
-import { type Hold, holding, reach } from './reach.ts';
+import { reachBy } from './proxy.ts';
+import { type Hold, holding } from './reach.ts';
 import { lateFailure, prepareTls, startTls } from './tls.ts';
 
 export interface HttpRequest {
@@ -43,8 +44,8 @@ const LONGEST_ANSWER = 1 << 20;
  * resolves, a dead address costs and a certificate is judged as there; there is no way to have it not judged.
  *
  * @returns `done` rejects with a ProbeFailure: `configuration` before anything was sent, `dns-not-found`,
- *   `connection-refused`, `certificate-expired`, `tls-failed`, `hung-up` …, and `protocol-violation` for what is not
- *   HTTP or too long
+ *   `connection-refused`, `certificate-expired`, `tls-failed`, `hung-up` …, `proxy-failed` of the phase `proxy`, and
+ *   `protocol-violation` for what is not HTTP or too long
  */
 export function post({ url, headers, body, terms }: HttpRequest): Posting {
   let isAbandoned = false;
@@ -126,19 +127,19 @@ function refuseUnsendable(name: string, value: string): void {
 }
 
 /** A connection to a server that has proved who it is. */
-async function open({ host, port }: Target, { family, authorities }: HttpTerms, hold: Hold): Promise<TLSSocket> {
+async function open({ host, port }: Target, way: HttpTerms, hold: Hold): Promise<TLSSocket> {
   const address = parseAddress(host);
   const name = host.replace(/\.$/, ''); // RFC 6066 §3: without the dot that ends an absolute name
   const terms: TlsTerms = {
     identity: name,
     sni: address === null ? name : null,
-    authorities,
+    authorities: way.authorities,
     pins: [],
     clientCertificate: null,
   };
   const context = prepareTls(terms);
-  const plain = await reach(address ?? host, port, family, hold);
-  const { socket, secured } = await startTls(plain, terms, context, () => undefined);
+  const plain = await reachBy(way, address ?? host, port, hold);
+  const { socket, secured } = await startTls(plain, terms, context, false, () => undefined);
   hold(() => socket.destroy());
   const [fault] = secured.faults;
   if (fault === undefined) return socket;

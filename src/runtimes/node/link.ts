@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
-import type { Address, Connected, Secured } from '../../dialogue/dialogue.ts';
+import type { Address, Connected, Destination, Entered, Secured } from '../../dialogue/dialogue.ts';
 import { ProbeFailure } from '../../dialogue/failure.ts';
-import type { Link, LinkTerms, TlsTerms } from '../../probe/world.ts';
+import type { Link, LinkTerms, ProxyPlan, TlsTerms } from '../../probe/world.ts';
 import { type Connecting, connectToFirst } from './connect.ts';
 import { type Lookup, lookUp } from './dns.ts';
 import { failureOf } from './errors.ts';
+import { type Entry, enterProxy } from './proxy.ts';
+import { holding } from './reach.ts';
 import { lateFailure, prepareTls, startTls } from './tls.ts';
 
 /** A link over Node's sockets. What arrives is handed out on demand: nothing is read behind the conversation's back. */
@@ -16,9 +18,12 @@ export class NodeLink implements Link {
   private unfit: ProbeFailure | null = null;
   private lookup: Lookup | null = null;
   private connecting: Connecting | null = null;
+  private readonly proxy = holding();
+  private entry: Entry | null = null;
   private socket: Socket | null = null;
   private closed = false;
   private readonly arrived: Uint8Array[] = [];
+  private hasSpoken = false;
   private ended = false;
   private failed: ProbeFailure | null = null;
   /** Wakes the read under way. */
@@ -40,8 +45,16 @@ export class NodeLink implements Link {
     return await this.lookup.done;
   }
 
-  async connect(to: readonly Address[], port: number): Promise<Connected> {
+  async reachProxy(): Promise<Entered> {
     if (this.unfit !== null) throw this.unfit;
+    const { proxy, family } = this.terms;
+    this.entry = await enterProxy(proxy as ProxyPlan, family, this.proxy.hold);
+    return this.entry.entered;
+  }
+
+  async connect(to: Destination, port: number): Promise<Connected> {
+    if (this.unfit !== null) throw this.unfit;
+    if (this.terms.proxy !== null || typeof to === 'string') return await this.connectThrough(this.entry, to, port);
     this.connecting = connectToFirst(to, port);
     const { socket, connected } = await this.connecting.done;
     if (this.closed) socket.destroy();
@@ -57,8 +70,13 @@ export class NodeLink implements Link {
         phase: 'stls',
       });
     }
-    const { socket, secured } = await startTls(plain, this.terms.tls as TlsTerms, this.context as SecureContext, () =>
-      this.release(plain),
+    const { tls } = this.terms;
+    const { socket, secured } = await startTls(
+      plain,
+      tls as TlsTerms,
+      this.context as SecureContext,
+      this.hasSpoken,
+      () => this.release(plain),
     );
     this.adopt(socket);
     return secured;
@@ -91,7 +109,19 @@ export class NodeLink implements Link {
     this.closed = true;
     this.lookup?.abandon();
     this.connecting?.abandon();
+    // TLS before the socket under it, which is the proxy's.
     this.socket?.destroy();
+    this.proxy.letGo();
+  }
+
+  /** Never past a proxy that was asked for: where nobody has been to it, that is a bug. */
+  private async connectThrough(entry: Entry | null, to: Destination, port: number): Promise<Connected> {
+    if (entry === null) throw new TypeError('connect() before reachProxy()');
+    const server = typeof to === 'string' ? to : (to[0] as Address);
+    const socket = await entry.connect(server, port);
+    if (this.closed) socket.destroy();
+    else this.adopt(socket);
+    return { address: typeof server === 'string' ? null : server.address, dead: [] };
   }
 
   private adopt(socket: Socket | TLSSocket): void {
@@ -102,6 +132,7 @@ export class NodeLink implements Link {
     };
     socket.on('data', (octets: Uint8Array) => {
       this.arrived.push(octets);
+      this.hasSpoken = true;
       socket.pause();
       wake();
     });

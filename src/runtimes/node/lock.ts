@@ -21,7 +21,7 @@ export function lock(path: string, untilMs: number): (() => void) | null {
   fs.writeFileSync(unfinished, own, { mode: 0o600 });
   try {
     // A link is made at once, content and all: nobody ever reads half a lock.
-    if (!made(unfinished, path) && !(buried(path, unfinished) && made(unfinished, path))) return null;
+    if (!made(unfinished, path) && !(buried(path) && made(unfinished, path))) return null;
   } finally {
     fs.rmSync(unfinished, { force: true });
   }
@@ -47,22 +47,38 @@ function made(from: string, path: string): boolean {
   }
 }
 
-/** Takes a dead holder's lock away. It is moved first: two who bury the same one could else bury the next one's too. */
-function buried(path: string, name: string): boolean {
+/**
+ * Takes a dead holder's lock away. One process at a time may: who looks while another buries could else bury the next
+ * holder's with the same shovel.
+ */
+function buried(path: string): boolean {
   const fs = builtin.fs();
-  const grave = `${name}.dead`;
+  const shovel = `${path}.burying`;
   try {
-    const found = fs.readFileSync(path, 'utf8');
-    if (isAlive(found)) return false;
-    fs.renameSync(path, grave);
-    const isSame = fs.readFileSync(grave, 'utf8') === found;
-    // Somebody took the lock in between: it is put back.
-    if (!isSame) made(grave, path);
-    fs.rmSync(grave, { force: true });
-    return isSame;
+    fs.mkdirSync(shovel, { mode: 0o700 });
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
+    // Who died over it takes no longer than that; the next try finds it gone.
+    if (isOlder(shovel, GRACE_MS)) fs.rmSync(shovel, { recursive: true, force: true });
+    return false;
+  }
+  try {
+    if (isAlive(fs.readFileSync(path, 'utf8'))) return false;
+    fs.rmSync(path, { force: true });
+    return true;
   } catch (error) {
     if ((error as { code?: string }).code === 'ENOENT') return true;
     throw error;
+  } finally {
+    fs.rmSync(shovel, { recursive: true, force: true });
+  }
+}
+
+function isOlder(path: string, ms: number): boolean {
+  try {
+    return Date.now() - builtin.fs().statSync(path).mtimeMs > ms;
+  } catch {
+    return false;
   }
 }
 

@@ -45,6 +45,7 @@ function contextFor({ authorities, clientCertificate, sni }: TlsTerms): SecureCo
  * Starts TLS as a client on a connected socket. A certificate at fault does not end the handshake: its facts belong
  * in the result, and the dialogue decides before another octet is sent. NODE_TLS_REJECT_UNAUTHORIZED has no say.
  *
+ * @param hadSpoken whether the server has said anything in clear before
  * @param release called at the moment TLS takes the socket over
  * @throws ProbeFailure `tls-failed`, `plaintext-after-stls`, `hung-up` …
  */
@@ -52,10 +53,12 @@ export async function startTls(
   plain: Socket,
   terms: TlsTerms,
   secureContext: SecureContext,
+  hadSpoken: boolean,
   release: () => void,
 ): Promise<{ readonly socket: TLSSocket; readonly secured: Secured }> {
-  const hadSpoken = plain.bytesRead > 0;
   release();
+  // Node would hand them to TLS as if they had come after our first octet.
+  if (plain.readableLength > 0) throw goesOnInClear(hadSpoken);
   const socket = builtin.tls().connect({
     socket: plain,
     servername: terms.sni ?? '', // Node takes an empty one for none
@@ -92,7 +95,17 @@ export function shownBy(socket: TLSSocket, terms: TlsTerms): Secured {
     ...factsOf(leaf, chain, socket.authorized, now),
     authorized: faults.length === 0,
   };
-  return { facts, faults };
+  return { facts, faults, bindings: bindingsOf(socket) };
+}
+
+/** TLS 1.3 has an exporter for it (RFC 9266); before, the first Finished message of the handshake (RFC 5929 §3). */
+function bindingsOf(socket: TLSSocket): ReadonlyMap<string, Uint8Array> {
+  if (socket.getProtocol() === 'TLSv1.3') {
+    return new Map([['tls-exporter', socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))]]);
+  }
+  // No session is ever taken up again, so the client's own is the first.
+  const finished = socket.getFinished();
+  return finished === undefined ? new Map() : new Map([['tls-unique', finished]]);
 }
 
 /** What OpenSSL holds against the chain, `SELF_SIGNED_CERT_IN_CHAIN`; Node's types call it an Error, it is a text. */
@@ -106,17 +119,18 @@ function verifyError(socket: TLSSocket): string | null {
 function handshakeFailure(error: Error & { code?: string; reason?: string }, hadSpoken: boolean): ProbeFailure {
   const code = error.code ?? '';
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
-    return hadSpoken
-      ? new ProbeFailure('plaintext-after-stls', 'the server went on in clear where TLS should begin', {
-          phase: 'stls',
-        })
-      : new ProbeFailure('tls-failed', 'the server does not speak TLS on this port');
+    return goesOnInClear(hadSpoken);
   }
   const words = HANDSHAKE[code];
   if (words !== undefined) return new ProbeFailure('tls-failed', `${words} (${code})`);
   if (code.startsWith('ERR_')) return new ProbeFailure('tls-failed', `${error.reason ?? error.message} (${code})`);
   return failureOf(error);
 }
+
+const goesOnInClear = (hadSpoken: boolean): ProbeFailure =>
+  hadSpoken
+    ? new ProbeFailure('plaintext-after-stls', 'the server went on in clear where TLS should begin', { phase: 'stls' })
+    : new ProbeFailure('tls-failed', 'the server does not speak TLS on this port');
 
 const HANDSHAKE: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'the server has no TLS 1.2 or later',

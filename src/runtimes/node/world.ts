@@ -1,3 +1,4 @@
+import { forgetToken, getToken } from '../../credentials/oauth.ts';
 import type { World } from '../../probe/world.ts';
 import { send } from '../../send/index.ts';
 import { builtin } from './builtin.ts';
@@ -18,5 +19,7 @@ export const nodeWorld: World = {
   hash,
   random: (length) => builtin.crypto().randomBytes(length),
   send,
+  token: getToken,
+  forgetToken,
   memory: openMemory,
 };
