@@ -117,6 +117,13 @@ describe('the folder of the state', () => {
   });
 });
 
+describe.skipIf(process.platform !== 'linux')('a folder that can never be made', () => {
+  test('is told at once, and does not hold the run for ever', () => {
+    expect(() => openState('/proc/pop-connectivity')).toThrow(/ENOENT/);
+    expect(() => openState('/proc/1/pop/connectivity')).toThrow(/ENOENT|EACCES/);
+  });
+});
+
 describe('a file in it', () => {
   test('is written whole, for us alone, and read back; nothing else is left lying about', () => {
     const state = openState(join(root, 'state'));

@@ -735,6 +735,13 @@ describe('no secret is told', () => {
     expect(maskFor([new Secret(CLIENT_SECRET)])(problem.said ?? '')).toBe(problem.said);
   });
 
+  test('by one whose words are cut in the middle of it', async () => {
+    const before = 'HTTP 400 invalid_request: ';
+    complaining('invalid_request', `${'x'.repeat(1000 - before.length - 8)}${CLIENT_SECRET}`);
+    const { said } = await failure();
+    expect(said).toMatch(/xxx\*{4}$/);
+  });
+
   test('by one that echoes a refresh token nobody but this run knows', async () => {
     plan = { ...plan, grant: refreshing() };
     granting({ refresh_token: ROTATED });

@@ -61,8 +61,6 @@ describe('a token', () => {
     ['scope, none', { scope: null }],
     ['client secret', { grant: { kind: 'client-credentials', proof } }],
     ['proof', { grant: { kind: 'client-credentials', proof: certificate } }],
-    ['key', { grant: { kind: 'client-credentials', proof: { ...certificate, key: new Secret('fake key 2') } } }],
-    ['certificate', { grant: { kind: 'client-credentials', proof: { ...certificate, certificate: 'fake 2' } } }],
     ['grant', { grant: refreshing() }],
     ['refresh token', { grant: refreshing('0.fake-other-refresh-token') }],
     ['grant, without a proof', { grant: { ...refreshing(), kind: 'refresh-token', proof: null } as never }],
@@ -73,6 +71,16 @@ describe('a token', () => {
     cache.write({ ...KEPT, accessToken: 'another' });
     expect(files()).toHaveLength(2);
     expect(cache.read()).toMatchObject({ accessToken: 'another' });
+    expect(found()).toEqual(KEPT);
+  });
+
+  test.each([
+    ['key', { ...certificate, key: new Secret('another fake key') }],
+    ['certificate', { ...certificate, certificate: 'another fake certificate' }],
+  ])('of another %s is another one', (_, other) => {
+    plan = { ...plan, grant: { kind: 'client-credentials', proof: certificate } };
+    keep();
+    expect(openTokenCache({ ...plan, grant: { kind: 'client-credentials', proof: other } }).read()).toBeNull();
     expect(found()).toEqual(KEPT);
   });
 

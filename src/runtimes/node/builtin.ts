@@ -14,6 +14,7 @@ export const builtin = {
   readline: (): typeof import('node:readline') => process.getBuiltinModule('readline'),
   tty: (): typeof import('node:tty') => process.getBuiltinModule('tty'),
   url: (): typeof import('node:url') => process.getBuiltinModule('url'),
+  path: (): typeof import('node:path') => process.getBuiltinModule('path'),
   os: (): typeof import('node:os') => process.getBuiltinModule('os'),
   stream: (): typeof import('node:stream') => process.getBuiltinModule('stream'),
   crypto: (): typeof import('node:crypto') => process.getBuiltinModule('crypto'),

@@ -49,7 +49,7 @@ function usualFolders(): readonly { readonly path: string; readonly isShared: bo
 
 function prepared(path: string, isShared: boolean, what: 'to read' | 'to write'): StateFolder {
   const fs = builtin.fs();
-  fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path);
   if (isShared) {
     const { uid, mode } = fs.lstatSync(path);
     const isOurs = (mode & fs.constants.S_IFMT) === fs.constants.S_IFDIR && uid === (process.getuid?.() ?? uid);
@@ -89,5 +89,23 @@ function finished(unfinished: string, content: string, name: (file: string) => v
     name(unfinished);
   } finally {
     fs.rmSync(unfinished, { force: true });
+  }
+}
+
+/**
+ * Makes a folder and those above it. Node's own way (`recursive`) never returns where a folder cannot be made for
+ * ENOENT though the one above it is there, as in /proc.
+ */
+function makeFolder(path: string): void {
+  const fs = builtin.fs();
+  try {
+    fs.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+    const above = builtin.path().dirname(path);
+    if (code !== 'ENOENT' || above === path || fs.existsSync(above)) throw error;
+    makeFolder(above);
+    fs.mkdirSync(path, { mode: 0o700 });
   }
 }
