@@ -197,6 +197,12 @@ const LF = 0x0a;
 const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
+ * The server's proof in SCRAM (base 64 of `v=`): with the salt and the nonces before it anybody could try passwords
+ * against it.
+ */
+const PROOF = /^\+ dj[0-9]/;
+
+/**
  * The conversation line by line. A line of the server is shown once it is whole: a secret it echoes could come in
  * pieces, and a mask that sees pieces covers nothing.
  */
@@ -255,7 +261,7 @@ class Trace {
   }
 
   private add(who: Spoken['who'], words: string): void {
-    const masked = who === '*' ? words : this.mask(words);
+    const masked = who === '*' ? words : this.mask(PROOF.test(words) && who === 'S' ? '+ ****' : words);
     const line: Spoken = { atMs: this.now() - this.began, who, words: printable(masked, LONGEST_LINE) };
     // How it began and how it ended tell most.
     if (this.first.length < FIRST_LINES) this.first.push(line);
