@@ -20,6 +20,7 @@ import {
   startTinyproxy,
   TINYPROXY,
 } from '../../support/proxies.ts';
+import { CHECK_POP3, type Ended, keepSecret, privateFolder, run } from '../../support/run.ts';
 
 const USER = 'probe';
 const PASSWORD = 'correct-horse-battery-staple';
@@ -209,5 +210,57 @@ describe.skipIf(missing(DOVECOT, DANTE, MICROSOCKS, TINYPROXY))('a real Dovecot 
     });
     // It is a mail server: TLS is up, its certificate good, and its greeting no HTTP.
     await expect(done).rejects.toMatchObject({ reason: 'protocol-violation' });
+  });
+
+  describe('by the command', () => {
+    const folder = privateFolder();
+    const check = async (proxy: string, more: readonly string[] = []): Promise<Ended> => {
+      const caFile = folder.file('ca.pem', authority.certificate);
+      const passwordFile = folder.file('password', keepSecret(PASSWORD));
+      return await run(CHECK_POP3, [
+        ...['-H', 'localhost', '-p', String(dovecot.tlsPort), '-S', '-u', USER, '--password-file', passwordFile],
+        ...['--ca-file', caFile, '--light-mode', '--proxy', proxy, ...more],
+      ]);
+    };
+
+    test.each<[string, () => string]>([
+      ['SOCKS 5', () => `socks5://127.0.0.1:${dante.port}`],
+      [
+        'SOCKS 5 with a password, in a file',
+        () =>
+          `@${folder.file('socks', `socks5://${USER}:${keepSecret(PROXY_PASSWORD)}@127.0.0.1:${microsocks.port}\n`)}`,
+      ],
+      [
+        'CONNECT with a password, in a file',
+        () => `@${folder.file('connect', `http://${USER}:${PROXY_PASSWORD}@127.0.0.1:${tinyproxy.port}\n`)}`,
+      ],
+    ])('%s: the logon, and the time of the proxy', async (_, proxy) => {
+      const { code, line } = await check(proxy());
+      expect(line).toMatch(/^POP3 OK - localhost: logon .* time_proxy=\d/);
+      expect(line).not.toContain('time_dns');
+      expect(code).toBe(0);
+    });
+
+    test('a wrong password for the proxy says nothing about the mail server', async () => {
+      const proxy = folder.file(
+        'wrong',
+        `socks5://${USER}:${keepSecret('not-into-the-tunnel')}@127.0.0.1:${microsocks.port}\n`,
+      );
+      const { code, line } = await check(`@${proxy}`);
+      expect(line).toMatch(/^POP3 UNKNOWN - localhost: proxy-failed/);
+      expect(code).toBe(3);
+    });
+
+    test('a proxy that is down says nothing about the mail server', async () => {
+      const { code, line } = await check('socks5://127.0.0.9:1');
+      expect(line).toMatch(/^POP3 UNKNOWN - localhost: proxy-failed/);
+      expect(code).toBe(3);
+    });
+
+    test('a mail server that is down behind a proxy is down', async () => {
+      const { code, line } = await check(`socks5://127.0.0.1:${dante.port}`, ['-p', '1']);
+      expect(line).toMatch(/^POP3 CRITICAL - localhost: connection-refused/);
+      expect(code).toBe(2);
+    });
   });
 });
