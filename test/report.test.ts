@@ -331,10 +331,19 @@ describe('no report about our message', () => {
       EXIM.map((line) => line.replace(MARKER, signed(OURS, { key: KEY, recipient: 'alice@example.com' }))),
     ],
     [
-      'one with another Message-ID',
-      EXIM.map((line) => line.replace('Message-ID: <0123456789abcdef@', 'Message-ID: <fedcba9876543210@')),
+      'one that quotes a message with another Message-ID and another sender',
+      EXIM.map((line) =>
+        line
+          .replace('Message-ID: <0123456789abcdef@', 'Message-ID: <fedcba9876543210@')
+          .replace('From: <probe@example.com>', 'From: <somebody@example.com>'),
+      ),
     ],
-    ['one with the marker in the quoted subject alone', EXIM.filter((line) => !line.startsWith('X-Pop-Connectivity'))],
+    [
+      'one that quotes a message with another Message-ID and the marker in its subject alone',
+      EXIM.filter((line) => !line.startsWith('X-Pop-Connectivity')).map((line) =>
+        line.replace('Message-ID: <0123456789abcdef@', 'Message-ID: <fedcba9876543210@'),
+      ),
+    ],
     [
       'one with our field twice in what it quotes',
       EXIM.flatMap((line) => (line.startsWith('X-Pop-Connectivity') ? [line, line] : [line])),

@@ -1,7 +1,6 @@
 import type { Dialogue, Phase } from '../dialogue/dialogue.ts';
-import { verified } from './marker.ts';
-import { addressIn, type Header, MARKER_HEADER, parsed, withoutBlankEnd } from './message.ts';
-import type { Recognised, Sender } from './recognise.ts';
+import { addressIn, type Header, parsed, withoutBlankEnd } from './message.ts';
+import { type Recognised, recognised, type Sender } from './recognise.ts';
 
 /** A delivery status notification (RFC 3464) about a message of ours. */
 export interface DeliveryReport {
@@ -46,14 +45,12 @@ export function* reported(lines: readonly string[], sender: Sender, phase: Phase
       (name) => addressIn(group.only(name)?.replace(/^[^;]*;/, '') ?? '') === sender.seal.recipient.toLowerCase(),
     ),
   );
-  const quoted = parsed(original.body).header;
-  const spelt = quoted.only(MARKER_HEADER.toLowerCase());
   const action = ours?.only('action')?.toLowerCase() ?? '';
-  if (ours === undefined || spelt === null || (action !== 'failed' && action !== 'delayed')) return null;
-  const marker = yield* verified(spelt, sender.seal, phase);
-  if (marker === null || !(quoted.only('message-id') ?? '').startsWith(`<${marker.run}@`)) return null;
+  if (ours === undefined || (action !== 'failed' && action !== 'delayed')) return null;
+  const about = yield* recognised(parsed(original.body).header, sender, phase);
+  if (about === null) return null;
   const diagnostic = ours.only('diagnostic-code')?.replace(/^[^;]*;\s*/, '') ?? ours.only('status') ?? 'no diagnostic';
-  return { about: { marker, spelt }, action, diagnostic };
+  return { about, action, diagnostic };
 }
 
 interface Part {
