@@ -24,6 +24,8 @@ export async function confirmOnTerminal(question: string): Promise<boolean | nul
   return typed === null ? null : /^y(es)?$/i.test(typed.trim());
 }
 
+const NOTHING = { hidden: 'no password was typed', shown: 'no answer was typed' } as const;
+
 async function ask(prompt: string, echo: 'hidden' | 'shown'): Promise<string | null> {
   const { isatty, ReadStream, WriteStream } = builtin.tty();
   if (!isatty(0) || !isatty(2)) return null;
@@ -50,7 +52,7 @@ async function ask(prompt: string, echo: 'hidden' | 'shown'): Promise<string | n
     return await new Promise<string>((resolve, reject) => {
       line.on('line', resolve);
       line.on('SIGINT', () => reject(new ProbeFailure('interrupted', 'ended by SIGINT')));
-      line.on('close', () => reject(new ProbeFailure('configuration', 'nothing was typed')));
+      line.on('close', () => reject(new ProbeFailure('configuration', NOTHING[echo])));
       terminal.on('error', () => reject(new ProbeFailure('configuration', 'the terminal cannot be read')));
     });
   } finally {

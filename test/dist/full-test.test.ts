@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Authority, createAuthority } from '../../src/sandbox/authority.ts';
 import type { Maildrop } from '../../src/sandbox/maildrop.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { missing } from '../support/installed.ts';
 import { CHECK_POP3, type Circumstances, type Ended, keepSecret, launch, privateFolder, run } from '../support/run.ts';
 import { fullTest } from '../support/sandboxed.ts';
+import { runOnTerminal, SCRIPT } from '../support/terminal.ts';
 
 const PASSWORD = keepSecret('correct-horse-battery-staple');
 const folder = privateFolder();
@@ -325,6 +327,31 @@ describe('asking first', () => {
     expect(code).toBe(3);
     expect(server.received).toEqual([]);
     expect(readdirSync(state)).toEqual([]);
+  });
+
+  describe.skipIf(missing(SCRIPT))('--confirm on a terminal', () => {
+    const confirmed = async (keys: string) => {
+      const server = await sandbox();
+      const args = [...argv(server, folder.state()), '--confirm'];
+      const seen = await runOnTerminal(args, { prompt: /Go on\? \[y\/N\] $/, keys, folder });
+      expect(seen.shown).toContain('send a message from probe@example.com to probe@example.com');
+      return { server, ...seen };
+    };
+
+    test.each(['y\r', 'Yes\r'])('%j: the test is made', async (keys) => {
+      const { code, report, server } = await confirmed(keys);
+      expect(report).toMatch(/^POP3 OK - localhost: round trip /);
+      expect(code).toBe(0);
+      expectForeignMailUntouched(server.maildrop);
+    });
+
+    test.each(['n\r', '\r', 'maybe\r', '\x03', '\x04'])('%j: nothing is touched', async (keys) => {
+      const { code, report, server } = await confirmed(keys);
+      expect(report).toMatch(/^POP3 UNKNOWN - (interrupted|configuration), /);
+      expect(code).toBe(3);
+      expect(server.received).toEqual([]);
+      expect(left(server)).toEqual([]);
+    });
   });
 
   test('--confirm without a terminal refuses, and touches nothing', async () => {

@@ -1,10 +1,11 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { missing, type Program, pathOf } from '../support/installed.ts';
+import { missing } from '../support/installed.ts';
 import { CHECK_POP3, type Circumstances, type Ended, keepSecret, privateFolder, run } from '../support/run.ts';
+import { runOnTerminal, SCRIPT, type Seen } from '../support/terminal.ts';
 
 /** What a password may be made of. No blank at either end: an ini file cannot hold one. */
 const PASSWORD = keepSecret('#corr;ect "hörse" = \'bättery\' \\ 密码 $HOME [x]');
@@ -182,44 +183,16 @@ describe('a credential of systemd', () => {
   });
 });
 
-const SCRIPT: Program = {
-  name: 'script(1) of util-linux',
-  commands: ['script', 'stty'],
-  install: 'apt install bsdutils',
-};
-
 describe.skipIf(missing(SCRIPT))('on a terminal', () => {
-  /** Runs it on a pseudo-terminal, types when asked, and looks afterwards whether the terminal is as it was. */
-  async function onTerminal(
+  const onTerminal = async (
     argv: readonly string[],
     keys: string | Uint8Array,
     asked?: (child: ChildProcessWithoutNullStreams) => void,
-  ): Promise<{ code: number | null; shown: string; report: string }> {
-    const report = join(folder.path, `report-${++files}`);
-    // The report goes elsewhere, as into a pipe: the question must not.
-    const words = [CHECK_POP3, ...argv].map((word) => `'${word.replace(/'/g, "'\\''")}'`).join(' ');
-    const command = `${words} >'${report}'; code=$?; stty -a; exit $code`;
-    const child = spawn(pathOf('script'), ['-qec', command, '/dev/null'], {
-      env: { ...process.env, SHELL: '/bin/sh', CREDENTIALS_DIRECTORY: undefined },
-    });
-    let shown = '';
-    child.stderr.resume();
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      const before = shown;
-      shown += text;
-      if (!/Password for .*: $/.test(shown) || before.includes('Password for')) return;
-      child.stdin.write(keys);
-      asked?.(child);
-    });
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', resolve);
-    });
-    expect(shown).toMatch(/[ ;]echo[ ;]/);
-    expect(shown).toMatch(/[ ;]icanon[ ;]/);
-    expect(shown).not.toContain(PASSWORD);
-    return { code, shown: shown.slice(0, shown.search(/speed \d/)), report: readFileSync(report, 'utf8') };
-  }
+  ): Promise<Seen> => {
+    const seen = await runOnTerminal(argv, { prompt: /Password for .*: $/, keys, folder, ...(asked && { asked }) });
+    expect(seen.shown).not.toContain(PASSWORD);
+    return seen;
+  };
   const QUESTION = `Password for ${USER} on localhost: \r\n`;
 
   test.each<[string, string]>([
