@@ -9,6 +9,7 @@ import type { ProbeResult, Problem, Spoken } from '../src/probe/result.ts';
 import { problemOf } from '../src/probe/tell.ts';
 import type { Link, World } from '../src/probe/world.ts';
 import { nagios } from '../src/reporters/nagios.ts';
+import { PLAIN_MANNER } from '../src/reporters/reporter.ts';
 import { gather, judge, type Policy, refuse, remark, type TestVerdict, type Verdict } from '../src/verdict/judge.ts';
 import { METRIC_NAMES, type Metric, type MetricName } from '../src/verdict/metric.ts';
 import { parseRange, type Range } from '../src/verdict/range.ts';
@@ -240,7 +241,7 @@ describe('what Nagios reads, whole', () => {
   ];
 
   test.each(CASES)('%s', (name, result, given, verbosity, exitCode, conversation = []) => {
-    const report = nagios(judge(result, given), { verbosity, conversation });
+    const report = nagios(judge(result, given, conversation), { ...PLAIN_MANNER, verbosity });
     expect(report.stdout).toBe(golden(name));
     expect(report.exitCode).toBe(exitCode);
   });
@@ -252,7 +253,7 @@ describe('what Nagios reads, whole', () => {
       message: 'no server: give --client-access-server HOST (-H)',
       hint: 'see --help',
     } as const;
-    const report = nagios(refuse(problem), { verbosity: 3, conversation: [] });
+    const report = nagios(refuse(problem), { ...PLAIN_MANNER, verbosity: 3 });
     expect(report.stdout).toBe(golden('unknown-usage'));
     expect(report.exitCode).toBe(3);
   });
@@ -276,7 +277,7 @@ describe('the exit code', () => {
   });
 });
 
-const MANNER = { verbosity: 0, conversation: [] } as const;
+const MANNER = PLAIN_MANNER;
 
 interface Read {
   readonly label: string;
@@ -335,7 +336,15 @@ describe('performance data read back', () => {
   test('is fixed-point with a point, never an exponent, however small or large the value', () => {
     fc.assert(
       fc.property(fc.uniqueArray(metric, { selector: ({ name }) => name, minLength: 1 }), (metrics) => {
-        const verdict: TestVerdict = { state: 'ok', text: 'x', summary: '', parts: [], result: GOOD, metrics };
+        const verdict: TestVerdict = {
+          state: 'ok',
+          text: 'x',
+          summary: '',
+          parts: [],
+          result: GOOD,
+          metrics,
+          conversation: [],
+        };
         const { stdout } = nagios(verdict, MANNER);
         // The same numbers stand in the words before.
         expect(stdout).not.toMatch(/[0-9]e[+-]?[0-9]|NaN|Infinity/);
@@ -353,7 +362,15 @@ describe('performance data read back', () => {
 
   test.each(METRIC_NAMES)('%s is a label without quotes that every platform takes', (name) => {
     const metrics = [{ name, value: 1, unit: '', warning: null, critical: null, least: 0 }] as const;
-    const verdict: TestVerdict = { state: 'ok', text: 'x', summary: '', parts: [], result: GOOD, metrics };
+    const verdict: TestVerdict = {
+      state: 'ok',
+      text: 'x',
+      summary: '',
+      parts: [],
+      result: GOOD,
+      metrics,
+      conversation: [],
+    };
     expect(readPerfdata(nagios(verdict, MANNER).stdout)[0]?.label).toMatch(/^[A-Za-z][A-Za-z0-9_]*$/);
   });
 });
@@ -418,8 +435,8 @@ describe('whatever a server says', () => {
       fc.asyncProperty(server, words, fc.nat(3), async (said, subject, verbosity) => {
         const secured = { ...SECURED, facts: { ...TLS, subject, issuer: subject, names: [subject] } };
         const { result, conversation } = await probe(PLAN, saying(said, secured), null, PLAN.timeoutMs);
-        const verdict = judge(result, policy());
-        const { stdout, exitCode } = nagios(verdict, { verbosity, conversation });
+        const verdict = judge(result, policy(), conversation);
+        const { stdout, exitCode } = nagios(verdict, { ...PLAIN_MANNER, verbosity });
         states.add(verdict.state);
         const lines = stdout.split('\n');
         expect(stdout.split('|')).toHaveLength(2);

@@ -2,7 +2,7 @@ import { nodeSources } from '../credentials/sources.ts';
 import { ProbeFailure, usage } from '../dialogue/failure.ts';
 import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
-import type { Report, Reporter } from '../reporters/reporter.ts';
+import { PLAIN_MANNER, type Report, type Reporter } from '../reporters/reporter.ts';
 import { type Defaults, parseRequest, parseTimeout, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
 import { run } from '../run/run.ts';
@@ -30,8 +30,7 @@ export interface Command extends Defaults {
 /** Runs a command from its arguments to its exit. It never returns, and leaves by one door with one report. */
 export async function main(command: Command): Promise<never> {
   const exit = ({ stdout, exitCode }: Report): never => leave(stdout, exitCode);
-  const refused = (problem: unknown): Report =>
-    command.reporter(refuse(tell(problem)), { verbosity: 0, conversation: [] });
+  const refused = (problem: unknown): Report => command.reporter(refuse(tell(problem)), PLAIN_MANNER);
   // Platforms take what a plugin writes to stderr for its output; Node writes its warnings there.
   process.removeAllListeners('warning');
   // Node would end with 1, and that reads as WARNING.
@@ -69,8 +68,8 @@ async function carryOut(command: Command, end: (failure: ProbeFailure) => void):
     return { stdout: lines.join(''), exitCode: NO_VERDICT };
   }
   if (request.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(request));
-  const { verdict, conversation } = await run(request, nodeWorld, stop, began + timeoutMs);
-  return command.reporter(verdict, { verbosity: request.verbosity, conversation });
+  const verdict = await run(request, nodeWorld, stop, began + timeoutMs);
+  return command.reporter(verdict, { ...PLAIN_MANNER, verbosity: request.verbosity });
 }
 
 /** Tells what is about to be done, and goes on only when somebody says yes. */

@@ -1,5 +1,5 @@
 import type { RoundTrip, Spoken } from '../probe/result.ts';
-import { isTest, type TestVerdict, type Verdict } from '../verdict/judge.ts';
+import { isTest, type TestVerdict, testsIn, type Verdict } from '../verdict/judge.ts';
 import type { Metric } from '../verdict/metric.ts';
 import { STATES, type State, worstFirst } from '../verdict/severity.ts';
 import type { Manner, Reporter } from './reporter.ts';
@@ -10,8 +10,12 @@ import type { Manner, Reporter } from './reporter.ts';
  */
 export const nagios: Reporter = (verdict, manner) => {
   const lines = verdict.parts.some(isTest) ? group(verdict, manner) : single(verdict, manner);
-  if (manner.verbosity > 2 && manner.conversation.length > 0) {
-    lines.push('conversation:', ...manner.conversation.map(spoken).map(clean));
+  const said = testsIn(verdict).filter(({ conversation }) => conversation.length > 0);
+  if (manner.verbosity > 2 && said.length > 0) {
+    const named = (test: TestVerdict): readonly Spoken[] =>
+      isTest(verdict) ? [] : [{ atMs: 0, who: '*', words: test.text }];
+    const all = said.flatMap((test) => [...named(test), ...test.conversation]);
+    lines.push('conversation:', ...all.map(spoken).map(clean));
   }
   return { stdout: `${lines.join('\n')}\n`, exitCode: EXIT[verdict.state] };
 };

@@ -1,4 +1,3 @@
-import type { Spoken } from '../probe/result.ts';
 import type { Verdict } from '../verdict/judge.ts';
 
 /** Writes a verdict in one platform's own words. It neither probes nor prints. */
@@ -8,8 +7,14 @@ export type Reporter = (verdict: Verdict, manner: Manner) => Report;
 export interface Manner {
   /** 0 to 3: how often `-v` was given. */
   readonly verbosity: number;
-  readonly conversation: readonly Spoken[];
+  /** Columns of the terminal it goes to; null where it goes to none. */
+  readonly width: number | null;
+  /** Whether events and performance counters are wanted (-MonitoringContext). */
+  readonly monitoringContext: boolean;
 }
+
+/** For a machine, and for whoever asked for nothing else. */
+export const PLAIN_MANNER: Manner = { verbosity: 0, width: null, monitoringContext: false };
 
 export interface Report {
   readonly stdout: string;

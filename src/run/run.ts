@@ -1,37 +1,29 @@
 import type { Address } from '../dialogue/dialogue.ts';
 import { addressesOf, type Probed, probe } from '../probe/probe.ts';
-import type { Spoken } from '../probe/result.ts';
 import type { Stop, World } from '../probe/world.ts';
 import type { Request } from '../request/request.ts';
 import { gather, judge, remark, type Verdict } from '../verdict/judge.ts';
-
-export interface Ran {
-  readonly verdict: Verdict;
-  readonly conversation: readonly Spoken[];
-}
 
 /**
  * Carries a request out: what the command line and the exporter both call.
  *
  * @param deadline when it has to have ended, on the clock of `world.now`
  */
-export async function run(request: Request, world: World, stop: Stop, deadline: number): Promise<Ran> {
+export async function run(request: Request, world: World, stop: Stop, deadline: number): Promise<Verdict> {
   return request.allAddresses
     ? await runEach(request, world, stop, deadline)
     : verdictOn(request, await probe(request.plan, world, stop, deadline));
 }
 
-const verdictOn = ({ policy }: Request, { result, conversation, remarks }: Probed): Ran => ({
-  verdict: judge(result, { ...policy, remarks: [...policy.remarks, ...remarks] }),
-  conversation,
-});
+const verdictOn = ({ policy }: Request, { result, conversation, remarks }: Probed): Verdict =>
+  judge(result, { ...policy, remarks: [...policy.remarks, ...remarks] }, conversation);
 
 /**
  * Tests each address behind a name, one after the other: a mailbox is often locked while it is open, and servers
  * limit how many sessions a user has. Each has its share of the time that is left, so that a dead one leaves some to
  * the others.
  */
-async function runEach(request: Request, world: World, stop: Stop, deadline: number): Promise<Ran> {
+async function runEach(request: Request, world: World, stop: Stop, deadline: number): Promise<Verdict> {
   const { plan, policy } = request;
   const found = await addressesOf(plan, world, stop, deadline);
   if ('probed' in found) return verdictOn(request, found.probed);
@@ -45,17 +37,11 @@ async function runEach(request: Request, world: World, stop: Stop, deadline: num
   }
   const tested = ran.map(
     ({ address, probed }): Verdict => ({
-      ...judge(probed.result, { ...policy, remarks: probed.remarks }),
+      ...judge(probed.result, { ...policy, remarks: probed.remarks }, probed.conversation),
       text: address.address,
     }),
   );
   const untested = found.addresses.slice(ran.length).map(({ address }) => remark('unknown', `${address}: not tested`));
   const remarks = policy.remarks.map((text) => remark('ok', text));
-  return {
-    verdict: gather(plan.server, [...tested, ...untested, ...remarks]),
-    conversation: ran.flatMap(({ address, probed }) => [
-      { atMs: 0, who: '*', words: `address ${address.address}` },
-      ...probed.conversation,
-    ]),
-  };
+  return gather(plan.server, [...tested, ...untested, ...remarks]);
 }

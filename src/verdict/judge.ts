@@ -1,6 +1,6 @@
 import type { Phase } from '../dialogue/dialogue.ts';
 import type { Reason } from '../dialogue/failure.ts';
-import type { ProbeResult, Problem, RoundTrip } from '../probe/result.ts';
+import type { ProbeResult, Problem, RoundTrip, Spoken } from '../probe/result.ts';
 import {
   certificateDefaults,
   describeValue,
@@ -26,10 +26,18 @@ export interface TestVerdict extends Verdict {
   readonly summary: string;
   readonly result: ProbeResult;
   readonly metrics: readonly Metric[];
+  /** What was said, secrets as stars; empty unless it was kept. */
+  readonly conversation: readonly Spoken[];
 }
 
 /** Whether a verdict is that on one test, not on several or on none. */
 export const isTest = (verdict: Verdict): verdict is TestVerdict => 'result' in verdict;
+
+/** Every verdict on a test in a tree, in its order. */
+export function testsIn(verdict: Verdict): readonly TestVerdict[] {
+  if (isTest(verdict)) return [verdict];
+  return ([] as TestVerdict[]).concat(...verdict.parts.map((part) => testsIn(part)));
+}
 
 /** By what a result is judged. */
 export interface Policy {
@@ -45,8 +53,12 @@ export interface Policy {
   readonly remarks: readonly string[];
 }
 
-/** Takes the verdict on a result: once, for every platform. */
-export function judge(result: ProbeResult, policy: Policy): TestVerdict {
+/**
+ * Takes the verdict on a result: once, for every platform.
+ *
+ * @param conversation what was said, if it was kept
+ */
+export function judge(result: ProbeResult, policy: Policy, conversation: readonly Spoken[] = []): TestVerdict {
   const metrics = measure(result).map((measured): Metric => {
     const usual =
       measured.name === 'certificate' && result.tls !== null && wantsDefaults(result, policy)
@@ -74,6 +86,7 @@ export function judge(result: ProbeResult, policy: Policy): TestVerdict {
     parts,
     result,
     metrics,
+    conversation,
   };
 }
 
