@@ -72,9 +72,10 @@ describe('auto takes the best of what is offered', () => {
     expect(chosen(offers, link, CREDENTIALS.password)).toBe(way);
   });
 
-  test('what USER and PASS cannot say goes by PLAIN', () => {
+  test('what USER and PASS should not say goes by PLAIN, and by them where there is nothing else', () => {
     const password = new Secret('übung');
     expect(chosen('USER PLAIN', 'TLS 1.3', { kind: 'password', userName: 'alice', password })).toBe('PLAIN');
+    expect(chosen('USER', 'TLS 1.3', { kind: 'password', userName: 'alice', password })).toBe('user');
   });
 
   test.each<[string | null, Credential['kind'], string]>([

@@ -54,10 +54,9 @@ function waysFor(plan: LoginPlan, { isProtected, bindings }: Footing): readonly 
   );
   if (plan.kind !== 'password') return usable;
   const by = (rank: Mechanism['rank']): readonly Mechanism[] => usable.filter((each) => each.rank === rank);
-  // USER and PASS are what mail clients use, unless they cannot say it: RFC 1939 has ASCII alone.
-  const plain: readonly Way[] = fitsUserAndPass(plan.userName, plan.password.reveal())
-    ? ['user', ...by('clear')]
-    : by('clear');
+  // USER and PASS are what mail clients use; what is not ASCII, as RFC 1939 has it, they say last.
+  const fits = fitsUserAndPass(plan.userName, plan.password.reveal());
+  const plain: readonly Way[] = fits ? ['user', ...by('clear')] : [...by('clear'), 'user'];
   // Under TLS a password in clear is safer than a digest that a server can only check by keeping the password.
   return isProtected ? [...by('proof'), ...plain, ...by('digest')] : [...by('proof'), ...by('digest'), ...plain];
 }
