@@ -9,11 +9,17 @@ import type { SendPlan } from './world.ts';
  * What one test of one server came to: stable, versioned, serialisable as JSON, and free of secrets. The cmdlet's
  * fields come first, then what it never told.
  */
-export type ProbeResult = Succeeded | Failed;
+export type ProbeResult = Succeeded | Failed | Skipped;
 
 export interface Succeeded extends Told {
   readonly result: 'Success';
   readonly error: null;
+}
+
+/** A server that was not tested, and why. */
+export interface Skipped extends Told {
+  readonly result: 'Skipped';
+  readonly error: Problem;
 }
 
 export interface Failed extends Told {

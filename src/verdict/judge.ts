@@ -102,11 +102,13 @@ function wantsDefaults(
   return wanted && !warning.has('certificate') && !critical.has('certificate') && !isExpired;
 }
 
-const isMeasured = ({ error }: ProbeResult): boolean =>
-  error === null || stateOfFailure(error.reason, error.phase) !== 'unknown';
+const isMeasured = ({ error, result }: ProbeResult): boolean =>
+  result !== 'Skipped' && (error === null || stateOfFailure(error.reason, error.phase) !== 'unknown');
 
 /** How the test ended, against how it was to end. An ending that is to count as good has nothing against it. */
-function judgeOutcome({ error }: ProbeResult, { severity, expect }: Policy): Verdict | null {
+function judgeOutcome({ error, result }: ProbeResult, { severity, expect }: Policy): Verdict | null {
+  // Nothing was measured, whatever the reason.
+  if (result === 'Skipped') return { state: 'unknown', text: `skipped: ${describeProblem(error)}`, parts: [] };
   if (error === null) {
     return expect === null
       ? null
