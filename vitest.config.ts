@@ -12,6 +12,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             'test/*.test.ts',
+            'test/reporters/*.test.ts',
             'test/sandbox/*.test.ts',
             'test/sasl/*.test.ts',
             'test/send/*.test.ts',

@@ -11,12 +11,16 @@ export interface Manner {
   readonly width: number | null;
   /** Whether events and performance counters are wanted (-MonitoringContext). */
   readonly monitoringContext: boolean;
+  /** Whether a terminal may be given colours: not where NO_COLOR is set. Without a terminal there are none. */
+  readonly isColoured: boolean;
 }
 
 /** For a machine, and for whoever asked for nothing else. */
-export const PLAIN_MANNER: Manner = { verbosity: 0, width: null, monitoringContext: false };
+export const PLAIN_MANNER: Manner = { verbosity: 0, width: null, monitoringContext: false, isColoured: false };
 
 export interface Report {
   readonly stdout: string;
+  /** What people should read beside an output that a program reads, whole lines; nothing where it is missing. */
+  readonly stderr?: string;
   readonly exitCode: number;
 }

@@ -110,14 +110,18 @@ function judgeOutcome({ error, result }: ProbeResult, { severity, expect }: Poli
   // Nothing was measured, whatever the reason.
   if (result === 'Skipped') return { state: 'unknown', text: `skipped: ${describeProblem(error)}`, parts: [] };
   if (error === null) {
-    return expect === null
-      ? null
-      : { state: 'critical', text: `${expect} was expected, but the logon works`, parts: [] };
+    return expect === null ? null : { state: 'critical', text: `${expect}${UNEXPECTED}`, parts: [] };
   }
   const state =
     error.reason === expect ? 'ok' : (severity.get(error.reason) ?? stateOfFailure(error.reason, error.phase));
   return state === 'ok' ? null : leaf(state, error);
 }
+
+const UNEXPECTED = ' was expected, but the logon works';
+
+/** Whether a test was to fail, and did not. */
+export const isUnexpected = ({ result, parts }: TestVerdict): boolean =>
+  result.error === null && parts[0]?.state === 'critical' && parts[0].text.endsWith(UNEXPECTED);
 
 /** What a good outcome is summed up by: of LightMode, of the full test. */
 const SUMMED_UP: Readonly<Record<TestName, readonly MetricName[]>> = {
