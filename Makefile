@@ -4,7 +4,8 @@
 SHELL := /bin/sh
 BIN := node_modules/.bin
 SOURCES := $(shell find src plugins tools -type f) docs/reasons.md package-lock.json
-COMMANDS := dist/check_pop3 dist/pop3_sandbox
+COMMANDS := dist/check_pop3 dist/Test-PopConnectivity dist/pop3_sandbox
+PAGES := dist/check_pop3.1 dist/Test-PopConnectivity.1
 
 help: ## list what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -15,10 +16,10 @@ node_modules/.installed: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-build: $(COMMANDS) ## build the commands into dist/
+build: $(COMMANDS) $(PAGES) ## build the commands and their man pages into dist/
 
 # One run builds them all.
-$(COMMANDS) &: node_modules/.installed $(SOURCES)
+$(COMMANDS) $(PAGES) &: node_modules/.installed $(SOURCES)
 	node tools/build.mjs
 
 demo: build ## see a real logon test against the embedded sandbox server
@@ -53,6 +54,6 @@ servers: ## unpack the real servers that cannot stand beside Dovecot and Postfix
 	bash tools/servers.sh
 
 clean: ## remove what was built
-	rm -rf .cache coverage $(COMMANDS)
+	rm -rf .cache coverage $(COMMANDS) $(PAGES)
 
 .PHONY: help install build demo check lint types dead-code test bench format nodes servers clean

@@ -88,8 +88,12 @@ describe('an option with a value', () => {
   });
 
   test('given again, the last one wins', () => {
-    expect(read('-H', 'a', '--client-access-server=b', '-H', 'c')).toEqual({ 'client-access-server': 'c' });
+    expect(read('-u', 'a', '--mailbox-credential=b', '-u', 'c')).toEqual({ 'mailbox-credential': 'c' });
     expect(read('-t', '10', '--timeout', '20')).toEqual({ timeout: '20' });
+  });
+
+  test('servers given again are several', () => {
+    expect(read('-H', 'a', '--client-access-server=b,c')).toEqual({ 'client-access-server': ['a', 'b,c'] });
   });
 
   test('thresholds given again add up', () => {
@@ -132,7 +136,7 @@ describe('a flag', () => {
     ['-Svv', { ssl: true, verbose: 2 }],
     ['-4v', { ipv4: true, verbose: 1 }],
     ['-Sp995', { ssl: true, 'port-client-access-server': '995' }],
-    ['-SHmail', { ssl: true, 'client-access-server': 'mail' }],
+    ['-SHmail', { ssl: true, 'client-access-server': ['mail'] }],
   ])('several in one: %s', (argument, expected) => {
     expect(read(argument)).toEqual(expected);
   });
@@ -170,7 +174,7 @@ describe('--extra-opts', () => {
     ],
   ])('%j: what it takes is joined to it', (argv, given) => {
     expect(read(...argv)).toEqual({ 'extra-opts': given });
-    expect(read(...argv, '-H', 'mail')).toEqual({ 'extra-opts': given, 'client-access-server': 'mail' });
+    expect(read(...argv, '-H', 'mail')).toEqual({ 'extra-opts': given, 'client-access-server': ['mail'] });
     expect(read('-S', ...argv, '-v')).toEqual({ 'extra-opts': given, ssl: true, verbose: 1 });
   });
 
@@ -247,7 +251,7 @@ describe('what we do not know', () => {
   });
 
   test('two dashes with nothing behind them do no harm', () => {
-    expect(read('-H', 'mail', '--')).toEqual({ 'client-access-server': 'mail' });
+    expect(read('-H', 'mail', '--')).toEqual({ 'client-access-server': ['mail'] });
   });
 
   test('no arguments set nothing', () => {

@@ -198,12 +198,12 @@ describe('its options stand before the command line', () => {
   const ini = (...lines: string[]): string => ['[check_pop3]', ...lines].join('\n');
 
   test.each<[string, string, readonly string[], Settings]>([
-    ['a long name', ini('client-access-server = mail'), [], { 'client-access-server': 'mail' }],
+    ['a long name', ini('client-access-server = mail'), [], { 'client-access-server': ['mail'] }],
     [
       'a name of one character',
       ini('H = mail', 'p=995'),
       [],
-      { 'client-access-server': 'mail', 'port-client-access-server': '995' },
+      { 'client-access-server': ['mail'], 'port-client-access-server': '995' },
     ],
     ['a flag, long and short', ini('ssl=', '4 ='), [], { ssl: true, ipv4: true }],
     ['a value that begins with a dash', ini('u = -x', 'w=-5:5'), [], { 'mailbox-credential': '-x', warning: ['-5:5'] }],
@@ -211,9 +211,10 @@ describe('its options stand before the command line', () => {
       'the last one wins: the command line',
       ini('H=a', 'p=1'),
       ['-H', 'b'],
-      { 'client-access-server': 'b', 'port-client-access-server': '1' },
+      { 'client-access-server': ['b'], 'port-client-access-server': '1' },
     ],
-    ['the last one wins: in the file', ini('H=a', 'client-access-server=b'), [], { 'client-access-server': 'b' }],
+    ['the last one wins: in the file', ini('u=a', 'mailbox-credential=b'), [], { 'mailbox-credential': 'b' }],
+    ['servers are several', ini('H=a', 'client-access-server=b'), [], { 'client-access-server': ['a', 'b'] }],
     [
       'thresholds add up, the file first',
       ini('w=1', 'w=messages=2'),
@@ -245,7 +246,7 @@ describe('its options stand before the command line', () => {
     const machine = sources({ '/ini': '[check_pop3]\nw=1\nH=one\n[b]\nw=2\nH=two\n' });
     expect(await expandExtraOpts(given, 'check_pop3', machine)).toMatchObject({
       warning: ['2', '1', '9'],
-      'client-access-server': 'one',
+      'client-access-server': ['two', 'one'],
     });
   });
 
@@ -293,7 +294,7 @@ describe('a file that everyone may read', () => {
 
   test('is not judged by what other sections hold', async () => {
     expect(await expand('[check_mysql]\npassword=x\n[check_pop3]\nH=mail\n')).toMatchObject({
-      'client-access-server': 'mail',
+      'client-access-server': ['mail'],
     });
   });
 });

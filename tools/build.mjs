@@ -1,19 +1,25 @@
 /**
- * Builds dist/: one self-contained, executable file per command. docs/decisions/0002 tells why each option is there.
+ * Builds dist/: one self-contained, executable file per command, and the man pages. docs/decisions/0002 tells why each
+ * option is there.
  *
  *   node tools/build.mjs            everything
  *   node tools/build.mjs check_pop3 one command
  */
-import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { PAGES, pageOf } from './man.mjs';
 
 /** What is built: the file in dist/ is named after its entry. */
-const ENTRIES = ['plugins/nagios/check_pop3.ts', 'plugins/sandbox/pop3_sandbox.ts'];
+const ENTRIES = [
+  'plugins/nagios/check_pop3.ts',
+  'plugins/cmdlet/Test-PopConnectivity.ts',
+  'plugins/sandbox/pop3_sandbox.ts',
+];
 
 /** Third-party libraries few runs use: kept in the file as compressed text, so that the others do not parse them. */
-const ON_DEMAND = ['yargs', 'nodemailer/lib/smtp-connection'];
+const ON_DEMAND = ['yargs', 'nodemailer/lib/smtp-connection', './records.ts'];
 
 /** @param {string} entry */
 function commandOf(entry) {
@@ -70,9 +76,10 @@ const onDemand = {
   name: 'on-demand',
   setup(host) {
     const library = new RegExp(`^(${ON_DEMAND.join('|')})$`);
-    host.onResolve({ filter: library }, ({ path, kind }) =>
-      kind === 'dynamic-import' ? { path, namespace: 'library' } : null,
-    );
+    host.onResolve({ filter: library }, ({ path, kind, resolveDir }) => {
+      if (kind !== 'dynamic-import') return null;
+      return { path: path.startsWith('.') ? join(resolveDir, path) : path, namespace: 'library' };
+    });
     host.onLoad({ filter: /.*/, namespace: 'library' }, async ({ path }) => ({
       contents: `
         const module = { exports: {} };
@@ -143,4 +150,7 @@ for (const entry of ENTRIES.filter((each) => wanted.length === 0 || wanted.inclu
   const { metafile } = await build({ ...options, metafile: true });
   appendFileSync(outfile, notices([...Object.keys(metafile.inputs), ...fetchedOnDemand]));
   chmodSync(outfile, 0o755);
+}
+for (const command of Object.keys(PAGES).filter((each) => wanted.length === 0 || wanted.includes(each))) {
+  writeFileSync(`dist/${command}.1`, await pageOf(command));
 }

@@ -4,6 +4,7 @@ import { nagios } from '../../src/reporters/nagios.ts';
 void main({
   name: 'check_pop3',
   summary: 'Sends a message, finds it by POP3 and deletes it, or (--light-mode) logs on alone.',
+  usage: '-H HOST -u USER --password-file FILE [--light-mode] [options]',
   reporter: nagios,
   timeoutS: 50,
   test: 'full',

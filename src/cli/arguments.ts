@@ -7,12 +7,13 @@ import { OPTIONS, type Option } from './options.ts';
  * Reads a command line by the option table, with Node's own parser: yargs' takes a tenth of a whole logon to read a
  * dozen arguments, and yargs itself as long as one; it is fetched to write the help.
  *
+ * @param options what the command takes
  * @throws ProbeFailure `usage`. What an unknown argument holds is not repeated: it may be a password gone astray.
  */
-export function parseArguments(argv: readonly string[]): Settings {
+export function parseArguments(argv: readonly string[], options: readonly Option[] = OPTIONS): Settings {
   const { tokens } = builtin.util().parseArgs({
     args: [...argv],
-    options: PARSED_AS,
+    options: parsedAs(options),
     strict: false, // its refusals repeat values; ours do not
     tokens: true,
   });
@@ -26,19 +27,25 @@ export function parseArguments(argv: readonly string[]): Settings {
           : 'belongs to no option; quote a value that has blanks';
       throw usage(`argument ${token.index + 1} ${why}`);
     }
-    const option = OPTIONS.find(({ name }) => name === token.name);
+    const option = options.find(({ name }) => name === token.name);
     if (option === undefined) throw usage(`there is no option ${token.rawName.split('=', 1)[0]}`);
     settings[option.name] = settingOf(option, token, settings[option.name]);
   }
   return settings;
 }
 
-const PARSED_AS = Object.fromEntries(
-  OPTIONS.map(({ name, short, kind }) => {
-    const type = kind === 'text' || kind === 'list' ? ('string' as const) : ('boolean' as const);
-    return [name, short === undefined ? { type } : { type, short }];
-  }),
-);
+type Parsed = { readonly type: 'string' | 'boolean'; readonly short?: string };
+
+const parsedAs = (options: readonly Option[]): Record<string, Parsed> =>
+  Object.fromEntries(
+    options.map((option) => {
+      const type = takesValue(option) ? 'string' : 'boolean';
+      return [option.name, option.short === undefined ? { type } : { type, short: option.short }];
+    }),
+  );
+
+/** Whether the next argument is its value. */
+export const takesValue = ({ kind }: Option): boolean => kind === 'text' || kind === 'list';
 
 /** The value as `Settings` has it. Of an option that may stand once the last one counts, as in the plugin world. */
 export function settingOf(option: Option, given: Given, before: Settings[string]): Settings[string] {

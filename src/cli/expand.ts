@@ -4,20 +4,23 @@ import { iniSetting, SECRET_NAMES, type SecretName, settingsOf } from '../reques
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
 import { settingOf } from './arguments.ts';
-import { OPTIONS, type Option } from './options.ts';
+import { type Option, optionsOf } from './options.ts';
 
 /**
  * Puts the options of `--extra-opts` before those of the command line, which therefore wins where the last one counts.
  *
  * @param given what the command line set
- * @param section where none is named: the name of the command
+ * @param command its name is that of the section where none is named
  * @throws ProbeFailure `usage` or `configuration`, never with a value
  */
-export async function expandExtraOpts(given: Settings, section: string, sources: Sources): Promise<Settings> {
+export async function expandExtraOpts(given: Settings, command: string, sources: Sources): Promise<Settings> {
   const locators = given['extra-opts'] as readonly string[];
+  const options = optionsOf(command);
+  const optionOf = (name: string): Option | undefined =>
+    options.find((option) => (name.length === 1 ? option.short : option.name) === name);
   const isSecret = (name: string): boolean => optionOf(name)?.secret === true;
   const settings: Record<string, Settings[string]> = {};
-  for (const { name, value, where } of await readExtraOpts(locators, section, sources, isSecret)) {
+  for (const { name, value, where } of await readExtraOpts(locators, command, sources, isSecret)) {
     const refuse = (why: string): ProbeFailure => new ProbeFailure('configuration', `--extra-opts ${where}: ${why}`);
     const option = optionOf(name);
     // Not even the name is repeated: it may be the rest of a password on a line of its own.
@@ -39,11 +42,10 @@ export async function expandExtraOpts(given: Settings, section: string, sources:
   return expanded;
 }
 
-const optionOf = (name: string): Option | undefined =>
-  OPTIONS.find((option) => (name.length === 1 ? option.short : option.name) === name);
-
-function merge(first: Settings, last: Settings): Settings {
+/** Settings of two borders as one: the last wins, of what may be repeated all stands. Servers are never added. */
+export function merge(first: Settings, last: Settings): Settings {
   const merged: Record<string, Settings[string]> = { ...first };
+  if (last['client-access-server'] !== undefined) delete merged['client-access-server'];
   for (const name of SECRET_NAMES)
     if (holds(name, last)) for (const setting of settingsOf(name)) delete merged[setting];
   for (const [name, value] of Object.entries(last)) {

@@ -2,19 +2,27 @@ import { nodeSources } from '../credentials/sources.ts';
 import { ProbeFailure, usage } from '../dialogue/failure.ts';
 import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
-import { PLAIN_MANNER, type Report, type Reporter } from '../reporters/reporter.ts';
+import type { Stop } from '../probe/world.ts';
+import { type Manner, PLAIN_MANNER, type Report, type Reporter } from '../reporters/reporter.ts';
 import { type Defaults, parseRequest, parseTimeout, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
+import type { Sources } from '../request/sources.ts';
+import { oneOf, seconds, wholeNumber } from '../request/values.ts';
 import { run } from '../run/run.ts';
+import { type Aim, runAll } from '../run/run-all.ts';
 import { operationsOf } from '../run/what-if.ts';
-import { leave } from '../runtimes/node/leave.ts';
+import { leave, writeOut } from '../runtimes/node/leave.ts';
 import { nodeWorld } from '../runtimes/node/world.ts';
-import { refuse } from '../verdict/judge.ts';
+import type { Watcher } from '../sweep/sweep.ts';
+import { refuse, type TestVerdict, testsIn, type Verdict } from '../verdict/judge.ts';
 import { parseArguments } from './arguments.ts';
 import { expandExtraOpts } from './expand.ts';
 import { explain } from './explain.ts';
 import { helpFor } from './help.ts';
+import { type Option, optionsOf } from './options.ts';
+import { type Screen, showProgress } from './progress.ts';
 import { stopOnSignals } from './signals.ts';
+import { targetsOf } from './targets.ts';
 import { VERSION } from './version.ts';
 
 /** What makes a command: its platform's words and its defaults. */
@@ -22,14 +30,35 @@ export interface Command extends Defaults {
   readonly name: string;
   /** One sentence for --help. */
   readonly summary: string;
+  /** The arguments of the usual run. */
+  readonly usage: string;
   readonly reporter: Reporter;
   /** Arguments, and what they do. */
   readonly examples: readonly (readonly [string, string])[];
+  /** What a command for people has beyond one for a platform. */
+  readonly people?: People;
+}
+
+/** A platform goes by the exit code and takes what is on stderr for output; people have a terminal, or a pipe. */
+export interface People {
+  /** Brings arguments as people write them into the form of getopt. */
+  readonly spelling: (argv: readonly string[], options: readonly Option[]) => readonly string[];
+  /** What settings mean to this command, and what is to be remarked on. */
+  readonly prepare: (settings: Settings) => { readonly settings: Settings; readonly remarks: readonly string[] };
+  /** The values of --format. */
+  readonly formats: Readonly<Record<string, Reporter>>;
+  /** Those of them that tell what was said. */
+  readonly conversationIn: readonly string[];
+  /** The format whose lines are written as the results come, and how. */
+  readonly stream: { readonly format: string; readonly line: (test: TestVerdict, manner: Manner) => string };
 }
 
 /** Runs a command from its arguments to its exit. It never returns, and leaves by one door with one report. */
 export async function main(command: Command): Promise<never> {
-  const exit = ({ stdout, exitCode }: Report): never => leave(stdout, exitCode);
+  const exit = ({ stdout, stderr = '', exitCode }: Report): never => {
+    if (stderr !== '') process.stderr.write(stderr);
+    return leave(stdout, exitCode, command.people === undefined ? 'platform' : 'people');
+  };
   const refused = (problem: unknown): Report => command.reporter(refuse(tell(problem)), PLAIN_MANNER);
   // Platforms take what a plugin writes to stderr for its output; Node writes its warnings there.
   process.removeAllListeners('warning');
@@ -49,33 +78,161 @@ const NO_VERDICT = 3;
 async function carryOut(command: Command, end: (failure: ProbeFailure) => void): Promise<Report> {
   const stop = stopOnSignals(end);
   const began = nodeWorld.now();
-  const given = parseArguments(process.argv.slice(2));
+  const { people } = command;
+  const told = (stdout: string): Report => ({ stdout, exitCode: people === undefined ? NO_VERDICT : 0 });
+  const options = optionsOf(command.name);
+  const argv = process.argv.slice(2);
+  const given = parseArguments(people === undefined ? argv : people.spelling(argv, options), options);
   const settings =
     given['extra-opts'] === undefined || given.help === true ? given : await expand(given, command, began);
-  if (settings.help === true) {
-    return { stdout: await helpFor(command), exitCode: NO_VERDICT };
-  }
-  if (settings.explain !== undefined)
-    return { stdout: await explain(settings.explain as string), exitCode: NO_VERDICT };
-  if (settings.version === true)
-    return { stdout: `${command.name} v${VERSION} (pop-connectivity ${VERSION})\n`, exitCode: NO_VERDICT };
-  const timeoutMs = parseTimeout(settings, command);
+  if (settings.help === true) return told(await helpFor(command));
+  if (settings.explain !== undefined) return told(await explain(settings.explain as string));
+  if (settings.version === true) return told(`${command.name} v${VERSION} (pop-connectivity ${VERSION})\n`);
+  const reporter = reporterOf(command, settings);
+  const common = people === undefined ? settings : people.prepare(settings).settings;
+  const timeoutMs = parseTimeout(common, command);
   const awaited = settings['password-stdin'] === true ? STANDARD_INPUT_LATE : 'nobody typed a password';
-  const request = await within(timeoutMs, began, awaited, parseRequest(settings, command, nodeSources));
-  if (request.whatIf) {
-    // Nothing was measured: a platform that runs it so by mistake must not read an OK.
-    const lines = operationsOf(request).map((operation) => `What if: ${printable(operation, LONGEST_OPERATION)}\n`);
-    return { stdout: lines.join(''), exitCode: NO_VERDICT };
+  const aims = await within(timeoutMs, began, awaited, aimsOf(common, command));
+  const requests = aims.map(({ request }) => request).filter((request) => 'policy' in request);
+  const [first] = requests as [Request, ...Request[]];
+  // Nothing was measured: a platform that runs it so by mistake must not read an OK.
+  if (first.whatIf) return told(listOf(requests, 'What if: '));
+  if (first.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(requests));
+  const manner = mannerOf(first.verbosity, settings);
+  const progress = showProgress(aims.length, screenOf(aims.length > 1 || people !== undefined), nodeWorld.now);
+  try {
+    if (aims.length === 1) {
+      progress.began(aims[0]?.label ?? '');
+      return reporter(await run(first, nodeWorld, stop, began + timeoutMs), manner);
+    }
+    const isStreamed = people !== undefined && settings.format === people.stream.format;
+    const streamed = isStreamed ? people.stream.line : null;
+    const verdict = await sweepOver(aims, common, { began, timeoutMs }, command, stop, {
+      began: progress.began,
+      ended: (label, each) => {
+        progress.ended(label, each);
+        if (streamed !== null)
+          writeOut(
+            testsIn(each)
+              .map((test) => streamed(test, manner))
+              .join(''),
+          );
+      },
+    });
+    const report = reporter(verdict, manner);
+    return streamed === null ? report : { ...report, stdout: '' };
+  } finally {
+    progress.clear();
   }
-  if (request.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(request));
-  const verdict = await run(request, nodeWorld, stop, began + timeoutMs);
-  return command.reporter(verdict, { ...PLAIN_MANNER, verbosity: request.verbosity });
 }
 
+function reporterOf({ people, reporter }: Command, { format }: Settings): Reporter {
+  if (people === undefined || format === undefined) return reporter;
+  return people.formats[oneOf('--format', format, Object.keys(people.formats), '')] as Reporter;
+}
+
+/** Of a terminal that does not know how wide it is. */
+const USUAL_COLUMNS = 80;
+
+const mannerOf = (verbosity: number, settings: Settings): Manner => ({
+  verbosity,
+  width: process.stdout.isTTY ? process.stdout.columns || USUAL_COLUMNS : null,
+  monitoringContext: settings['monitoring-context'] === true,
+  isColoured: process.stdout.isTTY && (process.env.NO_COLOR ?? '') === '',
+});
+
+/** Where somebody watches, if it is worth it. */
+const screenOf = (isLong: boolean): Screen | null =>
+  isLong && process.stderr.isTTY
+    ? { columns: process.stderr.columns || USUAL_COLUMNS, write: (text) => process.stderr.write(text) }
+    : null;
+
+/** The targets as requests; what is wrong with one is its own matter, unless it is wrong with all of them. */
+async function aimsOf(settings: Settings, command: Command): Promise<readonly Aim[]> {
+  const asking = askingOnce(nodeSources);
+  // Who only wants to know what would be done need not say the password.
+  const sources = settings['what-if'] === true ? { ...asking, askOnTerminal: async () => 'not asked for' } : asking;
+  const aims: Aim[] = [];
+  for (const target of await targetsOf(settings, command.name, sources)) {
+    aims.push({ label: target.label, request: await requestOf(target.settings, command, sources) });
+  }
+  const refusals = aims.map(({ request }) => request).filter((request) => request instanceof ProbeFailure);
+  const isRefused = refusals.length === aims.length;
+  if (isRefused && new Set(refusals.map(({ message }) => message)).size === 1) throw refusals[0];
+  if (isRefused) throw new ProbeFailure('configuration', `no target can be tested; the first: ${refusals[0]?.message}`);
+  return aims;
+}
+
+async function requestOf(settings: Settings, command: Command, sources: Sources): Promise<Request | ProbeFailure> {
+  try {
+    const prepared = command.people?.prepare(settings) ?? { settings, remarks: [] };
+    const request = await parseRequest(prepared.settings, command, sources);
+    const { plan, policy } = request;
+    const trace = plan.trace || command.people?.conversationIn.includes(String(settings.format)) === true;
+    return {
+      ...request,
+      plan: { ...plan, trace },
+      policy: { ...policy, remarks: [...policy.remarks, ...prepared.remarks] },
+    };
+  } catch (problem) {
+    if (problem instanceof ProbeFailure) return problem;
+    throw problem;
+  }
+}
+
+/** Nobody types the same password for each of many servers, and standard input is there once. */
+function askingOnce(sources: Sources): Sources {
+  const typed = new Map<string, Promise<string | null>>();
+  let read: Promise<string> | null = null;
+  return {
+    ...sources,
+    standardInput: () => {
+      read ??= sources.standardInput();
+      return read;
+    },
+    askOnTerminal: (prompt, userName) => {
+      const answer = typed.get(userName) ?? sources.askOnTerminal(prompt, userName);
+      typed.set(userName, answer);
+      return answer;
+    },
+  };
+}
+
+const USUAL_CONCURRENCY = 20;
+const MOST_CONCURRENCY = 500;
+
+/** Many servers. A plugin has as long for all of them as for one, for its platform waits no longer. */
+function sweepOver(
+  aims: readonly Aim[],
+  settings: Settings,
+  { began, timeoutMs }: { readonly began: number; readonly timeoutMs: number },
+  { people }: Command,
+  stop: Stop,
+  watcher: Watcher<Verdict>,
+): Promise<Verdict> {
+  const { concurrency: given } = settings;
+  const concurrency =
+    given === undefined ? USUAL_CONCURRENCY : wholeNumber('--concurrency', given, 1, MOST_CONCURRENCY);
+  const limits = aims.map(({ request }) => ('policy' in request ? request.plan.timeoutMs : 0));
+  const inTurns = (Math.ceil(aims.length / concurrency) * Math.max(...limits)) / 1000;
+  const allS = seconds(settings, 'sweep-timeout', people === undefined ? timeoutMs / 1000 : inTurns, LONGEST_SWEEP_S);
+  // A lookup that is not answered holds a thread of Node's; four of them would hold up everybody else.
+  process.env.UV_THREADPOOL_SIZE ??= String(concurrency + SPARE_THREADS);
+  return runAll(aims, { concurrency, deadline: began + allS * 1000 }, nodeWorld, stop, watcher);
+}
+
+const LONGEST_SWEEP_S = 7200;
+const SPARE_THREADS = 4;
+
+const listOf = (requests: readonly Request[], before: string): string =>
+  requests
+    .flatMap(operationsOf)
+    .map((operation) => `${before}${printable(operation, LONGEST_OPERATION)}\n`)
+    .join('');
+
 /** Tells what is about to be done, and goes on only when somebody says yes. */
-async function askFirst(request: Request): Promise<void> {
-  const operations = operationsOf(request).map((operation) => `  ${printable(operation, LONGEST_OPERATION)}\n`);
-  const answer = await nodeSources.confirmOnTerminal(`About to\n${operations.join('')}Go on? [y/N] `);
+async function askFirst(requests: readonly Request[]): Promise<void> {
+  const answer = await nodeSources.confirmOnTerminal(`About to\n${listOf(requests, '  ')}Go on? [y/N] `);
   if (answer === null) throw usage('--confirm has nobody to ask: there is no terminal; leave it out');
   if (!answer) throw new ProbeFailure('interrupted', 'not confirmed: nothing was done');
 }

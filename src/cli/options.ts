@@ -5,23 +5,48 @@ export interface Option {
   readonly short?: string;
   /** `text` takes a value, `list` too and may be repeated, `optional` may and needs `=`, `count` is counted. */
   readonly kind: 'text' | 'list' | 'optional' | 'flag' | 'count';
+  /** What Exchange's cmdlet calls it: the front of Test-PopConnectivity prefers these names to ours. */
+  readonly cmdlet?: string;
+  /** The one command that has it. */
+  readonly only?: 'Test-PopConnectivity';
   /** The value is a secret: a file that holds it may not lie open. */
   readonly secret?: true;
   /** What --help calls the value. */
   readonly value?: string;
-  readonly group: 'Server' | 'Logon' | 'OAuth' | 'Certificates' | 'Test' | 'Sending' | 'Verdict' | 'Output';
+  readonly group:
+    | 'Server'
+    | 'Logon'
+    | 'OAuth'
+    | 'Certificates'
+    | 'Test'
+    | 'Sending'
+    | 'Directory'
+    | 'Verdict'
+    | 'Output';
   readonly help: string;
 }
 
+/** What a command takes: what all do, and what it has alone. */
+export const optionsOf = (command: string): readonly Option[] =>
+  TABLE.filter(({ only }) => only === undefined || only === command);
+
 /** Every option there is. The cmdlet's parameters keep their names. */
-export const OPTIONS: readonly Option[] = [
+const TABLE: readonly Option[] = [
   {
     name: 'client-access-server',
+    cmdlet: 'ClientAccessServer',
     short: 'H',
-    kind: 'text',
+    kind: 'list',
     value: 'HOST',
     group: 'Server',
-    help: 'the server to test, by name or address',
+    help: 'the server to test, by name or address; several with commas between them',
+  },
+  {
+    name: 'targets',
+    kind: 'list',
+    value: 'FILE',
+    group: 'Server',
+    help: 'test every server in a file (YAML, JSON or CSV), each with settings of its own; - is standard input',
   },
   {
     name: 'address',
@@ -33,6 +58,7 @@ export const OPTIONS: readonly Option[] = [
   },
   {
     name: 'port-client-access-server',
+    cmdlet: 'PortClientAccessServer',
     short: 'p',
     kind: 'text',
     value: 'PORT',
@@ -41,6 +67,7 @@ export const OPTIONS: readonly Option[] = [
   },
   {
     name: 'connection-type',
+    cmdlet: 'ConnectionType',
     kind: 'text',
     value: 'TYPE',
     group: 'Server',
@@ -52,6 +79,7 @@ export const OPTIONS: readonly Option[] = [
   { name: 'ipv6', short: '6', kind: 'flag', group: 'Server', help: 'use IPv6 addresses alone' },
   {
     name: 'mailbox-credential',
+    cmdlet: 'MailboxCredential',
     short: 'u',
     kind: 'text',
     value: 'USER',
@@ -213,6 +241,7 @@ export const OPTIONS: readonly Option[] = [
   },
   {
     name: 'trust-any-ssl-certificate',
+    cmdlet: 'TrustAnySSLCertificate',
     kind: 'flag',
     group: 'Certificates',
     help: 'a certificate at fault is a warning, not a failure',
@@ -252,7 +281,7 @@ export const OPTIONS: readonly Option[] = [
     group: 'Certificates',
     help: 'its key (PEM), if not in the same file',
   },
-  { name: 'light-mode', kind: 'flag', group: 'Test', help: 'test the logon alone' },
+  { name: 'light-mode', cmdlet: 'LightMode', kind: 'flag', group: 'Test', help: 'test the logon alone' },
   { name: 'full-test', kind: 'flag', group: 'Test', help: 'send, find and delete a message too' },
   {
     name: 'split',
@@ -260,10 +289,11 @@ export const OPTIONS: readonly Option[] = [
     group: 'Test',
     help: 'find what the last run sent, and send one for the next run',
   },
-  { name: 'what-if', kind: 'flag', group: 'Test', help: 'say what would be done, and do nothing' },
-  { name: 'confirm', kind: 'flag', group: 'Test', help: 'ask on the terminal first' },
+  { name: 'what-if', cmdlet: 'WhatIf', kind: 'flag', group: 'Test', help: 'say what would be done, and do nothing' },
+  { name: 'confirm', cmdlet: 'Confirm', kind: 'flag', group: 'Test', help: 'ask on the terminal first' },
   {
     name: 'timeout',
+    cmdlet: 'Timeout',
     short: 't',
     kind: 'text',
     value: 'SECONDS',
@@ -272,10 +302,25 @@ export const OPTIONS: readonly Option[] = [
   },
   {
     name: 'per-connection-timeout',
+    cmdlet: 'PerConnectionTimeout',
     kind: 'text',
     value: 'SECONDS',
     group: 'Test',
     help: 'for one connection; up to 120, the default',
+  },
+  {
+    name: 'concurrency',
+    kind: 'text',
+    value: 'NUMBER',
+    group: 'Test',
+    help: 'of several servers, how many at a time; 20 if not given',
+  },
+  {
+    name: 'sweep-timeout',
+    kind: 'text',
+    value: 'SECONDS',
+    group: 'Test',
+    help: 'for several servers together; --timeout is for each',
   },
   { name: 'mail-to', kind: 'text', value: 'ADDRESS', group: 'Sending', help: 'the mailbox; if not the user name' },
   { name: 'mail-from', kind: 'text', value: 'ADDRESS', group: 'Sending', help: 'the sender, if not the same' },
@@ -325,6 +370,32 @@ export const OPTIONS: readonly Option[] = [
     help: 'a key that several machines share, so that each knows their messages',
   },
   {
+    name: 'mailbox-server',
+    cmdlet: 'MailboxServer',
+    only: 'Test-PopConnectivity',
+    kind: 'text',
+    value: 'SERVER',
+    group: 'Directory',
+    help: 'the Mailbox server behind the one that is tested (not there yet)',
+  },
+  {
+    name: 'domain-controller',
+    cmdlet: 'DomainController',
+    only: 'Test-PopConnectivity',
+    kind: 'text',
+    value: 'FQDN',
+    group: 'Directory',
+    help: 'the domain controller to ask (not there yet)',
+  },
+  {
+    name: 'reset-test-account-credentials',
+    cmdlet: 'ResetTestAccountCredentials',
+    only: 'Test-PopConnectivity',
+    kind: 'flag',
+    group: 'Directory',
+    help: 'give the test account a new password (not there yet)',
+  },
+  {
     name: 'warning',
     short: 'w',
     kind: 'list',
@@ -363,6 +434,22 @@ export const OPTIONS: readonly Option[] = [
     help: 'OK if it fails with that, CRITICAL if the logon works',
   },
   {
+    name: 'format',
+    only: 'Test-PopConnectivity',
+    kind: 'text',
+    value: 'FORMAT',
+    group: 'Output',
+    help: 'table (the default), list, csv, html, json or ndjson',
+  },
+  {
+    name: 'monitoring-context',
+    cmdlet: 'MonitoringContext',
+    only: 'Test-PopConnectivity',
+    kind: 'flag',
+    group: 'Output',
+    help: 'add monitoring events and performance counters',
+  },
+  {
     name: 'verbose',
     short: 'v',
     kind: 'count',
@@ -379,3 +466,6 @@ export const OPTIONS: readonly Option[] = [
   { name: 'version', short: 'V', kind: 'flag', group: 'Output', help: 'show the version' },
   { name: 'help', short: 'h', kind: 'flag', group: 'Output', help: 'show this help' },
 ];
+
+/** What every command takes. Behind the table, for it is read from it. */
+export const OPTIONS: readonly Option[] = optionsOf('');

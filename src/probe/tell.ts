@@ -2,6 +2,7 @@ import type { Note, TlsFacts } from '../dialogue/dialogue.ts';
 import type { ProbeFailure } from '../dialogue/failure.ts';
 import type { Mask } from '../dialogue/secret.ts';
 import type { MailboxSize } from '../pop3/mailbox.ts';
+import type { ConnectionType } from '../pop3/visit.ts';
 import type { Course } from './course.ts';
 import { hintFor } from './hint.ts';
 import { printable } from './printable.ts';
@@ -50,8 +51,53 @@ export function resultOf(
     : { ...told, result: 'Failure', error: problemOf(failure, plan, mask) };
 }
 
+/** Who was to be tested and how, as far as that is known. */
+export interface Subject {
+  readonly server: string;
+  readonly localSite: string | null;
+  readonly port: number;
+  readonly connectionType: ConnectionType;
+  readonly userName: string;
+}
+
+/**
+ * The result of a test that was never begun.
+ *
+ * @param startTime when it would have begun: ISO 8601, UTC
+ */
+export function untested(
+  subject: Subject,
+  result: 'Skipped' | 'Failure',
+  failure: ProbeFailure,
+  startTime: string,
+): ProbeResult {
+  const { server, localSite, port, connectionType, userName } = subject;
+  const visit = { port, connectionType, login: { kind: 'password', userName } } as const;
+  return {
+    schema: 1,
+    casServer: printable(server, LONGEST_MESSAGE),
+    localSite,
+    scenario: 'Test POP3 Connectivity',
+    latencyMs: 0,
+    warnings: [],
+    connectionType,
+    port,
+    address: null,
+    deadAddresses: [],
+    userName: printable(userName, LONGEST_MESSAGE),
+    startTime,
+    phases: [],
+    tls: null,
+    capabilities: null,
+    mailbox: null,
+    roundTrip: null,
+    result,
+    error: problemOf(failure, { server, visit }, (text) => text),
+  };
+}
+
 /** What a failure says to people, safe to show. */
-export function problemOf(failure: ProbeFailure, plan: Pick<ProbePlan, 'server' | 'visit'>, mask: Mask): Problem {
+export function problemOf(failure: ProbeFailure, plan: Tested, mask: Mask): Problem {
   const said = failure.said === null ? '' : `server said "${shown(failure.said, mask)}"`;
   const { server, visit: to } = plan;
   return {
@@ -66,6 +112,16 @@ export function problemOf(failure: ProbeFailure, plan: Pick<ProbePlan, 'server' 
       credential: to.login.kind,
       phase: failure.phase,
     }),
+  };
+}
+
+/** What of a plan a failure is told by. */
+interface Tested {
+  readonly server: string;
+  readonly visit: {
+    readonly port: number;
+    readonly connectionType: ConnectionType;
+    readonly login: Pick<ProbePlan['visit']['login'], 'kind' | 'userName'>;
   };
 }
 

@@ -89,8 +89,9 @@ function overview(server: string, members: readonly Verdict[]): string {
     .reverse()
     .map((state) => [members.filter((member) => member.state === state).length, state] as const)
     .filter(([count]) => count > 0);
-  const all = `${members.length} ${members.length === 1 ? 'address' : 'addresses'}`;
-  return `${server}: ${all}, ${counts.map(([count, state]) => `${count} ${state}`).join(', ')}`;
+  const of = server === '' ? ['server', 'servers'] : ['address', 'addresses'];
+  const all = `${server === '' ? '' : `${server}: `}${members.length} ${of[members.length === 1 ? 0 : 1]}`;
+  return `${all}, ${counts.map(([count, state]) => `${count} ${state}`).join(', ')}`;
 }
 
 /** What is charted of each of several tests, under the test's own name: the one label that needs quotes. */

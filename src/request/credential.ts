@@ -53,7 +53,7 @@ export function fromFile(option: string, path: string, sources: Sources): Passwo
 /** Where nothing says where the password is: whoever sits at the terminal. */
 async function asked(userName: string, server: string, sources: Sources): Promise<PasswordCredential['password']> {
   const shown = `Password for ${printable(userName, LONGEST_SHOWN)} on ${printable(server, LONGEST_SHOWN)}: `;
-  const password = await sources.askOnTerminal(shown);
+  const password = await sources.askOnTerminal(shown, userName);
   if (password !== null) return checkedSecret('password', password, 'terminal');
   throw usage(
     'no password: give --password-file, --password-env, --password-stdin, -u @FILE or --extra-opts, ' +

@@ -4,8 +4,8 @@ export interface Sources {
   readonly environment: (name: string) => string | undefined;
   readonly standardInput: () => Promise<string>;
   readonly exists: (path: string) => boolean;
-  /** What somebody typed unseen on the terminal, or null where nobody can be asked. */
-  readonly askOnTerminal: (prompt: string) => Promise<string | null>;
+  /** What somebody typed unseen on the terminal as that user's secret, or null where nobody can be asked. */
+  readonly askOnTerminal: (prompt: string, userName: string) => Promise<string | null>;
   /** Whether somebody at the terminal said yes to a question, or null where nobody can be asked. */
   readonly confirmOnTerminal: (question: string) => Promise<boolean | null>;
   /** The certificates of a PEM file, every one of them readable. */

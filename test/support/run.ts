@@ -28,6 +28,9 @@ export interface Circumstances {
 /** The built plugin. */
 export const CHECK_POP3 = new URL('../../dist/check_pop3', import.meta.url).pathname;
 
+/** The built command for people. */
+export const TEST_POP_CONNECTIVITY = new URL('../../dist/Test-PopConnectivity', import.meta.url).pathname;
+
 /** Passwords and the like that no output of any run may hold, in clear or in base 64. */
 const secrets = new Set<string>();
 

@@ -2,12 +2,15 @@ import { builtin } from './builtin.ts';
 import { lookupsInThreads } from './dns.ts';
 
 /**
- * The one exit door: the report goes out whole, and the process ends with its code, at once.
+ * The one exit door: the report goes out, and the process ends with its code, at once.
  *
  * @param stdout written with blocking calls: nothing is lost to an exit that comes before a stream has drained
+ * @param reader a platform may not read, and is not waited for; people page through as long a report as there is
  */
-export function leave(stdout: string, exitCode: number): never {
-  writeAll(bounded(Buffer.from(stdout, 'utf8')));
+export function leave(stdout: string, exitCode: number, reader: 'platform' | 'people'): never {
+  const report = Buffer.from(stdout, 'utf8');
+  if (reader === 'platform') writeAll(bounded(report), PATIENCE_MS);
+  else writeAll(report, Number.POSITIVE_INFINITY);
   // Node waits for its threads, and a lookup in one cannot be called back. Another program in our place need not
   // wait: the shell takes over this process and ends with our code.
   const { execve } = process as { execve?: (file: string, argv: readonly string[], env: object) => never };
@@ -21,7 +24,10 @@ export function leave(stdout: string, exitCode: number): never {
   process.exit(exitCode);
 }
 
-/** How long a reader that does not read is waited for. */
+/** Writes lines that people, or their programs, are to have before the end. */
+export const writeOut = (lines: string): void => writeAll(Buffer.from(lines, 'utf8'), Number.POSITIVE_INFINITY);
+
+/** How long a platform that does not read is waited for. */
 const PATIENCE_MS = 2000;
 
 /** What an empty pipe takes without anybody reading it: a write beyond that could block for ever. */
@@ -34,9 +40,9 @@ function bounded(report: Buffer): Buffer {
   return Buffer.concat([whole, Buffer.from(`… ${report.length - whole.length} more octets left out\n`, 'utf8')]);
 }
 
-function writeAll(report: Buffer): void {
+function writeAll(report: Buffer, patienceMs: number): void {
   let left = report;
-  const until = Date.now() + PATIENCE_MS;
+  const until = Date.now() + patienceMs;
   while (left.length > 0) {
     try {
       left = left.subarray(builtin.fs().writeSync(1, left));

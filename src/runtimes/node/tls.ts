@@ -15,18 +15,22 @@ import { failureOf } from './errors.ts';
  *
  * @throws ProbeFailure `configuration`
  */
-export function prepareTls(terms: TlsTerms): SecureContext {
-  const prepared = contexts.get(terms) ?? contextFor(terms);
-  contexts.set(terms, prepared);
+export function prepareTls({ authorities, clientCertificate, sni }: TlsTerms): SecureContext {
+  // Node will ask this of the server name, and its pattern for IPv6 takes 4 ms to compile.
+  if (sni !== null) builtin.net().isIP(sni);
+  const likeness = JSON.stringify([authorities ?? process.env.SSL_CERT_FILE, clientCertificate]);
+  const prepared = contexts.get(likeness) ?? contextFor({ authorities, clientCertificate });
+  contexts.set(likeness, prepared);
   return prepared;
 }
 
-/** A run visits its server several times, on the same terms; another target has terms of its own. */
-const contexts = new WeakMap<TlsTerms, SecureContext>();
+/** A run visits its server several times, and most servers of a sweep are trusted alike. */
+const contexts = new Map<string, SecureContext>();
 
-function contextFor({ authorities, clientCertificate, sni }: TlsTerms): SecureContext {
-  // Node will ask this of the server name, and its pattern for IPv6 takes 4 ms to compile.
-  if (sni !== null) builtin.net().isIP(sni);
+function contextFor({
+  authorities,
+  clientCertificate,
+}: Pick<TlsTerms, 'authorities' | 'clientCertificate'>): SecureContext {
   try {
     const context = builtin.tls().createSecureContext({
       minVersion: 'TLSv1.2', // RFC 8996

@@ -1,0 +1,76 @@
+import { ProbeFailure, usage } from '../dialogue/failure.ts';
+import { cloudOf } from '../request/oauth.ts';
+import type { Settings } from '../request/settings.ts';
+
+/**
+ * Holds settings to what the cmdlet's documentation says, and puts what it means by 0 in the words of a request.
+ *
+ * @param settings of one test, or of the command line where `targets` names others
+ * @returns the settings for `parseRequest`, and what is to be remarked on in the verdict
+ * @throws ProbeFailure `usage` out of range, in the documentation's words; `configuration` for what needs a directory
+ */
+export function cmdletSettings(settings: Settings): {
+  readonly settings: Settings;
+  readonly remarks: readonly string[];
+} {
+  refuseDirectory(settings);
+  const meant: Record<string, Settings[string]> = { ...settings };
+  const remarks: string[] = [];
+  for (const { option, parameter, most, digits, valid } of RANGES) {
+    const given = settings[option];
+    if (given === undefined) continue;
+    const value = digits.test(String(given)) ? Number(given) : Number.NaN;
+    if (!(value <= most)) throw usage(`-${parameter}: ${valid}`);
+    if (option === 'port-client-access-server') continue;
+    // No limit is nobody's; the cmdlet's documentation says nothing of 0 but that it is valid.
+    if (value === 0) meant[option] = String(most);
+    else if (value < ADVISED_S) remarks.push(`-${parameter} ${value}: a value of 5 seconds or more is recommended`);
+  }
+  return { settings: meant, remarks };
+}
+
+const ADVISED_S = 5;
+const SECONDS = /^\d{1,4}(?:\.\d{1,3})?$/;
+
+/** The valid ranges, as the reference page has them. */
+const RANGES = [
+  {
+    option: 'timeout',
+    parameter: 'Timeout',
+    most: 3600,
+    digits: SECONDS,
+    valid: 'valid values are between 0 and 3600 seconds (1 hour)',
+  },
+  {
+    option: 'per-connection-timeout',
+    parameter: 'PerConnectionTimeout',
+    most: 120,
+    digits: SECONDS,
+    valid: 'valid values are between 0 and 120 seconds',
+  },
+  {
+    option: 'port-client-access-server',
+    parameter: 'PortClientAccessServer',
+    most: 65535,
+    digits: /^\d{1,9}$/,
+    valid: 'the valid range is from 0 through 65,535',
+  },
+] as const;
+
+/** What the cmdlet asks Active Directory for. Nobody asks one here yet, and a test of something else would not do. */
+function refuseDirectory(settings: Settings): void {
+  const refuse = (what: string, instead: string): ProbeFailure =>
+    new ProbeFailure('configuration', `${what} a directory (Active Directory), and none is asked yet: ${instead}`);
+  if (settings['mailbox-server'] !== undefined)
+    throw refuse('-MailboxServer is looked up in', 'name the server with -ClientAccessServer');
+  if (settings['domain-controller'] !== undefined) throw refuse('-DomainController is for', 'leave it out');
+  if (settings['reset-test-account-credentials'] !== undefined)
+    throw refuse('-ResetTestAccountCredentials changes a password in', 'change it there');
+  // Each target has its own.
+  if (settings.targets !== undefined) return;
+  if (settings['client-access-server'] === undefined && cloudOf(settings) === null)
+    throw refuse("without -ClientAccessServer the site's servers are looked up in", 'give -ClientAccessServer');
+  const isByCertificate = String(settings.auth ?? '').toLowerCase() === 'external';
+  if (settings['mailbox-credential'] === undefined && !isByCertificate)
+    throw refuse('without -MailboxCredential the test account is taken from', 'give -MailboxCredential');
+}

@@ -1,0 +1,100 @@
+import type { ProbeFailure } from '../dialogue/failure.ts';
+import { untested } from '../probe/tell.ts';
+import type { Stop, World } from '../probe/world.ts';
+import type { Request } from '../request/request.ts';
+import { type Bounds, sweep, type Task, type Watcher } from '../sweep/sweep.ts';
+import { gather, isTest, judge, remark, type TestVerdict, type Verdict } from '../verdict/judge.ts';
+import { run } from './run.ts';
+
+/** One server of several: what is asked of it, or what is wrong with what was to be. */
+export interface Aim {
+  readonly label: string;
+  readonly request: Request | ProbeFailure;
+}
+
+/**
+ * Tests many servers. What is wrong with one is told of that one alone.
+ *
+ * @param watcher is told each verdict as it comes
+ * @returns the worst of all, sorted by name
+ */
+export async function runAll(
+  aims: readonly Aim[],
+  bounds: Bounds,
+  world: World,
+  stop: Stop,
+  watcher: Watcher<Verdict>,
+): Promise<Verdict> {
+  const tasks = aims.map((aim) => taskOf(aim, world));
+  const verdicts = await sweep(tasks, bounds, world, stop, watcher);
+  // Several addresses of one server stand beside the others.
+  const flat = verdicts.flatMap((verdict) => (isTest(verdict) ? [verdict] : verdict.parts));
+  const sorted = flat.slice().sort((a, b) => COLLATE(a.text, b.text));
+  const said = new Set(aims.flatMap(({ request }) => ('policy' in request ? request.policy.remarks : [])));
+  return gather('', [...sorted, ...Array.from(said, (text) => remark('ok', text))]);
+}
+
+/** host9 before host10, whatever the language of the machine. */
+const COLLATE = new Intl.Collator('en', { numeric: true }).compare;
+
+function taskOf({ label, request }: Aim, world: World): Task<Verdict> {
+  if (!('policy' in request)) {
+    const verdict = (): Verdict => refusedOf(label, request, world);
+    return { label, server: label, user: label, limitMs: 0, run: async () => verdict(), skip: verdict };
+  }
+  const { plan, policy } = request;
+  const { visit } = plan;
+  const to = typeof visit.to === 'string' ? visit.to.toLowerCase() : visit.to.address;
+  // Said once for all of them.
+  const quiet = { ...request, policy: { ...policy, remarks: [] } };
+  return {
+    label,
+    server: to,
+    user: visit.login.userName,
+    limitMs: plan.timeoutMs,
+    run: async (stop, deadline) => named(label, endedOf(await run(quiet, world, stop, deadline))),
+    skip: (why) => {
+      const { server, localSite } = plan;
+      const { port, connectionType, login } = visit;
+      const subject = { server, localSite, port, connectionType, userName: login.userName };
+      const result = untested(subject, 'Skipped', why, world.date().toISOString());
+      return named(label, unmeasured(judge(result, quiet.policy)));
+    },
+  };
+}
+
+/** What a test came to whose settings were refused: nobody asked the server anything. */
+function refusedOf(label: string, failure: ProbeFailure, world: World): Verdict {
+  const subject = { server: label, localSite: null, port: 0, connectionType: 'tls', userName: '' } as const;
+  const result = untested(subject, 'Failure', failure, world.date().toISOString());
+  return named(label, unmeasured(judge(result, LENIENT)));
+}
+
+/** There is nothing to chart of it. */
+const unmeasured = (verdict: TestVerdict): TestVerdict => ({ ...verdict, metrics: [] });
+
+const LENIENT = {
+  warning: new Map(),
+  critical: new Map(),
+  certificateDefaults: false,
+  severity: new Map(),
+  expect: null,
+  remarks: [],
+} as const;
+
+/** A test that was ended in the middle says nothing about the server: it was skipped. */
+function endedOf(verdict: Verdict): Verdict {
+  if (!isTest(verdict)) return { ...verdict, parts: verdict.parts.map(endedOf) };
+  const { result } = verdict;
+  if (result.error?.reason !== 'interrupted') return verdict;
+  return {
+    ...unmeasured(judge({ ...result, result: 'Skipped', error: result.error }, LENIENT, verdict.conversation)),
+    text: verdict.text,
+  };
+}
+
+/** Under the name of its target; of several addresses each under its own behind that. */
+const named = (label: string, verdict: Verdict): Verdict =>
+  isTest(verdict)
+    ? { ...verdict, text: label }
+    : { ...verdict, text: label, parts: verdict.parts.map((part) => ({ ...part, text: `${label} ${part.text}` })) };

@@ -1,0 +1,255 @@
+/**
+ * Writes the man pages (man(7)) from the option table and from what each command says of itself.
+ */
+import { build } from 'esbuild';
+
+/**
+ * What a page says beyond the option table. In its texts what stands between backticks is set bold.
+ *
+ * @typedef {object} Page
+ * @property {string} entry the file that names the command's ingredients
+ * @property {boolean} [isCmdlet] whether its options have PowerShell's spelling too
+ * @property {readonly string[]} synopsis
+ * @property {readonly string[]} description
+ * @property {readonly Row[]} exit
+ * @property {readonly string[]} see
+ */
+/** @typedef {{ name: string, summary: string, timeoutS: number, examples: readonly Row[] }} Command */
+/** @typedef {readonly [string, string]} Row */
+
+/** @type {Readonly<Record<string, Page>>} */
+export const PAGES = {
+  check_pop3: {
+    entry: 'plugins/nagios/check_pop3.ts',
+    synopsis: ['-H HOST -u USER [--password-file FILE] [--light-mode] [OPTION…]'],
+    description: [
+      '`check_pop3` tests a POP3 server the way its users use it, and says in one line what it found: the state, the phase that is to blame, and what to look at first. It is a plugin for Nagios, Naemon, Icinga 2, Sensu and NRPE.',
+      'Without `--light-mode` it sends a message, waits for it in the mailbox, compares it and deletes it. Only messages that are proved to be its own are ever retrieved or deleted. With `--light-mode` it logs on alone.',
+      'The password crosses an unprotected link only where `--connection-type plaintext` was asked for by name.',
+    ],
+    exit: [
+      ['0', 'OK'],
+      ['1', 'WARNING'],
+      ['2', 'CRITICAL'],
+      ['3', 'UNKNOWN: nothing could be measured; also after `--help`, `--version`, `--explain` and `--what-if`'],
+    ],
+    see: ['Test-PopConnectivity(1)'],
+  },
+  'Test-PopConnectivity': {
+    entry: 'plugins/cmdlet/Test-PopConnectivity.ts',
+    isCmdlet: true,
+    synopsis: [
+      '[-ClientAccessServer] HOST[,HOST…] -MailboxCredential USER [-LightMode] [-PARAMETER[:VALUE]…]',
+      '-H HOST -u USER [--light-mode] [OPTION…]',
+      '--targets FILE [OPTION…]',
+    ],
+    description: [
+      "`Test-PopConnectivity` is Exchange's cmdlet of that name for every POP3 server. It sends a message, waits for it in the mailbox by POP3, compares it and deletes it; with `-LightMode` it logs on alone. It tells the result for each server in a table, or as `--format` says.",
+      'Options are written as PowerShell writes them or as other commands do, also mixed. A dash and more than one letter is a parameter, in any case, and its beginning is enough where no other begins so (`-Timeout 30`, `-timeout:30`, `-TrustAny`); a dash and one letter is a short option, to the case. A switch may have $true or $false joined to it: `-Confirm:$false` is the same as leaving it out. The argument without a name is the server.',
+      "To a shell other than PowerShell `$`, `\\`, `(` and blanks mean something: put what has them between single quotes, '-Confirm:$false', 'contoso\\kweku'.",
+      'The limits are those of the cmdlet: `-Timeout` from 0 to 3600 s, `-PerConnectionTimeout` from 0 to 120 s, where 0 means the maximum, and `-PortClientAccessServer` from 0 to 65535, where 0 means the usual port. Less than 5 s is remarked on.',
+    ],
+    exit: [
+      ['0', 'every test succeeded; also after `--help`, `--version`, `--explain` and `-WhatIf`'],
+      ['1', 'some were skipped, or warned'],
+      ['2', 'some failed'],
+      ['3', 'it could not run'],
+    ],
+    see: ['check_pop3(1)'],
+  },
+};
+
+/** @type {readonly Row[]} */
+const FILES = [
+  [
+    '/etc/monitoring-plugins/monitoring-plugins.ini',
+    'options, and the places after it that docs/secrets.md lists (`--extra-opts`)',
+  ],
+  [
+    '~/.local/state/pop-connectivity/',
+    'what runs leave for each other, where no other folder is named (`--state-dir`): the key of the markers, unfinished runs, tokens; never a password',
+  ],
+];
+
+/** @type {readonly Row[]} */
+const ENVIRONMENT = [
+  ['CREDENTIALS_DIRECTORY', "systemd's credentials: pop3-password and those for OAuth"],
+  ['MP_CONFIG_FILE, NAGIOS_CONFIG_PATH', 'where `--extra-opts` looks first for its file'],
+  ['STATE_DIRECTORY, XDG_STATE_HOME', 'where the state folder is'],
+  ['HTTPS_PROXY, NO_PROXY', 'the proxy for HTTPS, where there is no `--proxy`'],
+];
+
+const ALWAYS_SEE = ['curl(1)', 'openssl-s_client(1)'];
+
+/**
+ * The man page of a command.
+ *
+ * @param {string} name
+ * @returns {Promise<string>} roff
+ */
+export async function pageOf(name) {
+  const page = /** @type {Page} */ (PAGES[name]);
+  const { optionsOf, parameterOf, VERSION } = await load(`
+    export { optionsOf } from './src/cli/options.ts';
+    export { parameterOf } from './src/cli/powershell.ts';
+    export { VERSION } from './src/cli/version.ts';`);
+  const { summary, timeoutS, examples } = await commandIn(page.entry);
+  /** @type {readonly import('../src/cli/options.ts').Option[]} */
+  const options = optionsOf(name);
+  // A date is not to be copied, and only as it is here is it known for one.
+  const title = [argument(name.toUpperCase()), '1', dateOfBuild(), argument(`pop-connectivity ${VERSION}`)];
+  const groups = [...new Set(options.map(({ group }) => group))];
+  /** @param {import('../src/cli/options.ts').Option} option */
+  const entryOf = (option) => [
+    '.TP',
+    spellings(option, page.isCmdlet === true ? parameterOf(option) : null),
+    text(`${option.help}${option.name === 'timeout' ? `, ${timeoutS} if not given` : ''}`),
+  ];
+  const lines = [
+    `.TH ${[...title, argument('User Commands')].join(' ')}`,
+    '.SH NAME',
+    `${text(name)} \\- ${text(summary.charAt(0).toLowerCase() + summary.slice(1).replace(/\.$/, ''))}`,
+    '.SH SYNOPSIS',
+    ...page.synopsis.flatMap((form, index) => [
+      ...(index === 0 ? [] : ['.br']),
+      `\\fB${escaped(name)}\\fR ${escaped(form)}`,
+    ]),
+    '.SH DESCRIPTION',
+    ...page.description.flatMap((paragraph, index) => [...(index === 0 ? [] : ['.PP']), text(paragraph)]),
+    '.SH OPTIONS',
+    ...groups.flatMap((group) => [
+      `.SS ${group}`,
+      ...options.filter((option) => option.group === group).flatMap(entryOf),
+    ]),
+    '.SH EXIT STATUS',
+    ...table(page.exit),
+    '.SH ENVIRONMENT',
+    ...table(ENVIRONMENT),
+    '.SH FILES',
+    ...table(FILES),
+    '.SH EXAMPLES',
+    ...examples.flatMap(([given, about], index) => [
+      ...(index === 0 ? [] : ['.PP']),
+      text(`${about.charAt(0).toUpperCase()}${about.slice(1)}:`),
+      ...['.PP', '.RS 4', '.nf', text(`${name} ${given}`), '.fi', '.RE'],
+    ]),
+    '.SH SEE ALSO',
+    [...page.see, ...ALWAYS_SEE].map(text).join(',\n'),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** @param {readonly Row[]} rows */
+function table(rows) {
+  return rows.flatMap(([term, meaning]) => ['.TP', `\\fB${escaped(term)}\\fR`, text(meaning)]);
+}
+
+/**
+ * `-H, --client-access-server HOST`, and before them the cmdlet's.
+ *
+ * @param {import('../src/cli/options.ts').Option} option
+ * @param {string | null} parameter
+ */
+function spellings({ name, short, kind, value }, parameter) {
+  const names = [
+    ...(parameter === null ? [] : [`-${parameter}`]),
+    ...(short === undefined ? [] : [`-${short}`]),
+    `--${name}`,
+  ];
+  const bold = names.map((each) => `\\fB${escaped(each)}\\fR`).join(', ');
+  if (value === undefined) return bold;
+  return kind === 'optional' ? `${bold}[=\\fI${escaped(value)}\\fR]` : `${bold} \\fI${escaped(value)}\\fR`;
+}
+
+/**
+ * A line of text: what is between backticks is bold.
+ *
+ * @param {string} plain
+ */
+function text(plain) {
+  const parts = plain.split('`').map((part, index) => (index % 2 === 1 ? `\\fB${escaped(part)}\\fR` : escaped(part)));
+  return guarded(parts.join(''));
+}
+
+/**
+ * A dot or an apostrophe at the front would make a request of a line.
+ *
+ * @param {string} line
+ */
+function guarded(line) {
+  return /^[.']/.test(line) ? `\\&${line}` : line;
+}
+
+/**
+ * Every character as itself, to be copied from the page and to work: roff turns a plain `-` and `'` into others.
+ *
+ * @param {string} plain
+ */
+function escaped(plain) {
+  return Array.from(plain, (character) => {
+    const code = /** @type {number} */ (character.codePointAt(0));
+    if (code > 0x7e) return `\\[u${code.toString(16).toUpperCase().padStart(4, '0')}]`;
+    return ESCAPES[character] ?? character;
+  }).join('');
+}
+
+/** @type {Readonly<Record<string, string>>} */
+const ESCAPES = { '\\': '\\e', '-': '\\-', "'": '\\(aq', '"': '\\(dq', '`': '\\(ga', '^': '\\(ha', '~': '\\(ti' };
+
+/**
+ * An argument of a request.
+ *
+ * @param {string} plain
+ */
+function argument(plain) {
+  return `"${escaped(plain)}"`;
+}
+
+/** The day of the build, or the one that whoever wants the same file twice has set. */
+function dateOfBuild() {
+  const { SOURCE_DATE_EPOCH } = process.env;
+  const date = SOURCE_DATE_EPOCH === undefined ? new Date() : new Date(Number(SOURCE_DATE_EPOCH) * 1000);
+  return date.toISOString().slice(0, 10);
+}
+
+/**
+ * What a command says of itself: its entry is run, but for what it would do.
+ *
+ * @param {string} entry
+ * @returns {Promise<Command>}
+ */
+async function commandIn(entry) {
+  /** @type {import('esbuild').Plugin} */
+  const onlySaid = {
+    name: 'only-said',
+    setup(host) {
+      host.onResolve({ filter: /\/cli\/main\.ts$/ }, () => ({ path: 'main', namespace: 'said' }));
+      host.onResolve({ filter: /^\.\.\// }, ({ path }) => ({ path, namespace: 'unused' }));
+      host.onLoad({ filter: /.*/, namespace: 'said' }, () => ({
+        contents: 'export let command; export const main = async (given) => { command = given; };',
+      }));
+      host.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'module.exports = {};' }));
+    },
+  };
+  const { command } = await load(`import './${entry}'; export { command } from './src/cli/main.ts';`, [onlySaid]);
+  return command;
+}
+
+/**
+ * Takes modules of ours, which are TypeScript, into this process.
+ *
+ * @param {string} contents
+ * @param {import('esbuild').Plugin[]} plugins
+ */
+async function load(contents, plugins = []) {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: process.cwd() },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    write: false,
+    logLevel: 'warning',
+    plugins,
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0]?.contents ?? '').toString('base64')}`);
+}
