@@ -343,6 +343,7 @@ describe('performance data read back', () => {
           parts: [],
           result: GOOD,
           metrics,
+          isUnexpected: false,
           conversation: [],
         };
         const { stdout } = nagios(verdict, MANNER);
@@ -369,6 +370,7 @@ describe('performance data read back', () => {
       parts: [],
       result: GOOD,
       metrics,
+      isUnexpected: false,
       conversation: [],
     };
     expect(readPerfdata(nagios(verdict, MANNER).stdout)[0]?.label).toMatch(/^[A-Za-z][A-Za-z0-9_]*$/);

@@ -29,7 +29,7 @@ try {
   const server = ['-H', 'localhost', '-I', '127.0.0.1'];
   const credential = ['-u', user, '--password-file', passwordFile];
   const mail = ['--smtp-port', smtpPort, '--state-dir', join(folder, 'state')];
-  /** @type {readonly [string, string[], number][]} */
+  /** @type {readonly [string, string[], number, string?][]} */
   const runs = [
     [
       'The full test: a message is sent, found, deleted, and seen to be gone',
@@ -38,13 +38,20 @@ try {
     ],
     ['The logon alone, over implicit TLS', ['-S', '-p', pop3sPort, ...credential, '--light-mode'], 0],
     ['A wrong password', ['-p', pop3Port, '-u', user, '--password-file', wrong, '--light-mode'], 2],
+    [
+      "The cmdlet's table, of two servers",
+      ['-H', '127.0.0.1', '-PortClientAccessServer', pop3Port, ...credential, '-LightMode'],
+      0,
+      'dist/Test-PopConnectivity',
+    ],
   ];
   const surprises = runs.filter(
-    ([title, changes, expected]) => show(title, [...server, ...changes, '--ca-file', caFile].map(String)) !== expected,
+    ([title, changes, expected, command = 'dist/check_pop3']) =>
+      show(title, command, [...server, ...changes, '--ca-file', caFile].map(String)) !== expected,
   );
   process.exitCode = surprises.length === 0 ? 0 : 1;
   console.log(
-    `\n${surprises.length === 0 ? 'All three as expected.' : `Not as expected: ${surprises.map(([title]) => title).join(', ')}.`}`,
+    `\n${surprises.length === 0 ? 'All as expected.' : `Not as expected: ${surprises.map(([title]) => title).join(', ')}.`}`,
   );
 } finally {
   sandbox.stdin.end();
@@ -54,12 +61,13 @@ try {
 
 /**
  * @param {string} title
+ * @param {string} command
  * @param {string[]} argv
  * @returns {number | null} the exit code
  */
-function show(title, argv) {
-  console.log(`\n${title}:\n$ dist/check_pop3 ${argv.join(' ')}`);
-  const { status, stdout, stderr } = spawnSync('dist/check_pop3', argv, { encoding: 'utf8' });
+function show(title, command, argv) {
+  console.log(`\n${title}:\n$ ${command} ${argv.join(' ')}`);
+  const { status, stdout, stderr } = spawnSync(command, argv, { encoding: 'utf8' });
   console.log(`${stdout}${stderr}exit code ${status}`);
   return status;
 }

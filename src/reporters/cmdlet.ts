@@ -1,6 +1,6 @@
 import { printable } from '../probe/printable.ts';
 import type { ProbeResult } from '../probe/result.ts';
-import { describeProblem, isTest, isUnexpected, type TestVerdict, testsIn, type Verdict } from '../verdict/judge.ts';
+import { describeProblem, isTest, type TestVerdict, testsIn, type Verdict } from '../verdict/judge.ts';
 import type { State } from '../verdict/severity.ts';
 
 /** The columns of Test-PopConnectivity, in its order. */
@@ -78,7 +78,7 @@ export type Outcome = 'succeeded' | 'warned' | 'skipped' | 'failed';
 export function outcomeOf(test: TestVerdict): Outcome {
   const { result, state } = test;
   if (result.result === 'Skipped') return 'skipped';
-  if (isUnexpected(test)) return 'failed';
+  if (test.isUnexpected) return 'failed';
   const good: Outcome = state === 'ok' ? 'succeeded' : 'warned';
   return result.error === null || isExcused(test) ? good : 'failed';
 }

@@ -25,6 +25,8 @@ export interface TestVerdict extends Verdict {
   /** What a good outcome is summed up by. */
   readonly summary: string;
   readonly result: ProbeResult;
+  /** Whether it was to fail (`--expect`), and did not. */
+  readonly isUnexpected: boolean;
   readonly metrics: readonly Metric[];
   /** What was said, secrets as stars; empty unless it was kept. */
   readonly conversation: readonly Spoken[];
@@ -85,6 +87,7 @@ export function judge(result: ProbeResult, policy: Policy, conversation: readonl
     summary: summarise(result, policy, metrics),
     parts,
     result,
+    isUnexpected: result.error === null && policy.expect !== null,
     metrics,
     conversation,
   };
@@ -110,18 +113,14 @@ function judgeOutcome({ error, result }: ProbeResult, { severity, expect }: Poli
   // Nothing was measured, whatever the reason.
   if (result === 'Skipped') return { state: 'unknown', text: `skipped: ${describeProblem(error)}`, parts: [] };
   if (error === null) {
-    return expect === null ? null : { state: 'critical', text: `${expect}${UNEXPECTED}`, parts: [] };
+    return expect === null
+      ? null
+      : { state: 'critical', text: `${expect} was expected, but the logon works`, parts: [] };
   }
   const state =
     error.reason === expect ? 'ok' : (severity.get(error.reason) ?? stateOfFailure(error.reason, error.phase));
   return state === 'ok' ? null : leaf(state, error);
 }
-
-const UNEXPECTED = ' was expected, but the logon works';
-
-/** Whether a test was to fail, and did not. */
-export const isUnexpected = ({ result, parts }: TestVerdict): boolean =>
-  result.error === null && parts[0]?.state === 'critical' && parts[0].text.endsWith(UNEXPECTED);
 
 /** What a good outcome is summed up by: of LightMode, of the full test. */
 const SUMMED_UP: Readonly<Record<TestName, readonly MetricName[]>> = {
