@@ -8,6 +8,7 @@ import { DOVECOT, type Dovecot, startDovecot } from '../support/dovecot.ts';
 import { installed } from '../support/installed.ts';
 import { measureMailboxes } from './mailbox.ts';
 import { type Cost, type Measurement, type Meter, medians, progress, startMeter } from './meter.ts';
+import { measureSweeps } from './sweep.ts';
 
 /** What bench.mjs knows: its own folder, a temporary one, the command line. */
 export type Invocation = { readonly here: string; readonly folder: string; readonly arguments: readonly string[] };
@@ -43,6 +44,7 @@ export async function main(invocation: Invocation): Promise<number> {
     console.log(table(rows, floorBytes));
     console.log(NOTES);
     console.log(await measureMailboxes({ ...place, identity, folder: invocation.folder, runs }));
+    console.log(await measureSweeps({ ...place, folder: invocation.folder }));
     return 0;
   } finally {
     meter.stop();
