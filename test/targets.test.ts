@@ -39,7 +39,7 @@ describe('targets', () => {
   it('are every server that is named, each once', async () => {
     expect(await labels(['-H', 'a.example.com'])).toEqual(['a.example.com']);
     expect(await labels(['-H', 'a,b', '-H', 'c', '--client-access-server=d, e'])).toEqual(['a', 'b', 'c', 'd', 'e']);
-    expect(await labels(['-H', 'a,b,A,a', '-H', 'B'])).toHaveLength(2);
+    expect(await labels(['-H', 'a,b,A,a', '-H', 'B', '-H', '::1,[::1]'])).toHaveLength(3);
     expect(await labels(['-u', 'probe'])).toEqual(['']);
   });
 
@@ -115,6 +115,10 @@ describe('targets', () => {
       '- {client-access-server: c, address: 192.0.2.2}',
       '- {client-access-server: d, mailbox-credential: one}',
       '- {client-access-server: d, mailbox-credential: two}',
+      '- {client-access-server: g}',
+      '- {client-access-server: g, address: 192.0.2.1}',
+      '- {client-access-server: h, connection-type: SSL}',
+      '- {client-access-server: h, port-client-access-server: 0}',
       '- {client-access-server: e, timeout: 5}',
       '- {client-access-server: e, timeout: 6}',
     ].join('\n');
@@ -126,8 +130,12 @@ describe('targets', () => {
       'c at 192.0.2.2',
       'd as one',
       'd as two',
-      'e #8',
-      'e #9',
+      'g',
+      'g at 192.0.2.1',
+      'h port 995',
+      'h port 110',
+      'e #12',
+      'e #13',
     ]);
   });
 
@@ -144,7 +152,6 @@ describe('targets', () => {
     [[], '[]', 'no target in it'],
     [[], 'client-access-server,timeout\n', 'no target in it'],
     [[], 'a: b\n', 'it holds no list of targets'],
-    [[], '7', 'it holds no list of targets'],
     [[], '- [a]', 'entry 1: neither a server nor its settings'],
     [[], '- a\n- {timeout: 5}', 'entry 2: it sets no client-access-server'],
     [[], '- {client-access-server: a, hunter2: hunter2}', 'entry 1: there is no such option as one that it sets'],
@@ -157,6 +164,14 @@ describe('targets', () => {
       '- {client-access-server: a, timeout: {hunter2: 1}}',
       'entry 1: --timeout takes a text, not what stands there',
     ],
+    [[], '- {client-access-server: a, password: b, Password: c}', 'entry 1: --password is set twice'],
+    [[], '- {client-access-server: [a, b]}', 'entry 1: not the name of one server'],
+    [[], '- mail hunter2', 'entry 1: not the name of one server'],
+    [[], 'mail;joe;hunter2\n', 'it holds no list of targets'],
+    [[], 'host,user,password\nmail,joe,hunter2\n', 'it holds no list of targets'],
+    [[], 'mail1\nmail2,joe,hunter2\n', 'it holds no list of targets'],
+    [[], '- mail,joe,hunter2', 'entry 1: not the name of one server'],
+    [[], '- mail:joe:hunter2', 'entry 1: not the name of one server'],
     [[], '- {client-access-server: a, password: ""}', 'entry 1: --password takes PASSWORD'],
     [[], '- a\n- {hunter2: [', 'line 2, that cannot be read as YAML, JSON or CSV'],
     [[], '{"hunter2": 1', 'that cannot be read as YAML, JSON or CSV'],
@@ -172,6 +187,43 @@ describe('targets', () => {
     expect(said).toContain(why);
     expect(said).not.toContain('hunter2');
     expect(said).not.toContain('\n');
+  });
+
+  it('have the texts that stand there: a password of digits is no number', async () => {
+    const secrets = ['0123', '1e3', '0x1F', '1.0', '12345678901234567890', 'false', '~', 'null', '.inf'];
+    for (const secret of secrets) {
+      const [yaml] = await targets(['--targets', 'f'], { f: `- {client-access-server: a, password: ${secret}}` });
+      expect(yaml?.settings['extra-opts password']).toBe(secret);
+    }
+    const [json] = await targets(['--targets', 'f'], { f: '[{"client-access-server": "a", "timeout": 1.50}]' });
+    expect(json?.settings.timeout).toBe('1.50');
+  });
+
+  it('may leave a flag out that is set for all, and share settings by an anchor', async () => {
+    const f =
+      '- &all {client-access-server: a, light-mode: false, timeout: 5}\n- {<<: *all, client-access-server: b}\n';
+    const found = await targets(['--light-mode', '--trust-any-ssl-certificate', '--targets', 'f'], { f });
+    expect(found.map(({ settings }) => settings)).toEqual([
+      { 'client-access-server': 'a', timeout: '5', 'trust-any-ssl-certificate': true },
+      { 'client-access-server': 'b', timeout: '5', 'trust-any-ssl-certificate': true },
+    ]);
+  });
+
+  it('may stand among remarks, a line each', async () => {
+    expect(
+      await labels(['--targets', 'f'], { f: '# the old ones\na\n\n  # b\nc.example.com\r\n2001:db8::1\n' }),
+    ).toEqual(['a', 'c.example.com', '2001:db8::1']);
+  });
+
+  it('with a password for the proxy are in a file that is nobody else’s', async () => {
+    const kinds: FileKind[] = [];
+    await targets(['--targets', 'f'], { f: '- {client-access-server: a, proxy: "http://u:p@192.0.2.1:8080"}' }, kinds);
+    expect(kinds).toEqual(['public', 'secret']);
+  });
+
+  it('are not more than can be tested', async () => {
+    const f = Array.from({ length: 200_000 }, (_, at) => `server-${at}`).join('\n');
+    expect(await refusal(['--targets', 'f'], { f })).toBe('usage: 200000 targets are too many for one run: 5000');
   });
 
   it('are refused where the command line is at fault', async () => {

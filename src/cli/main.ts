@@ -2,19 +2,18 @@ import { nodeSources } from '../credentials/sources.ts';
 import { ProbeFailure, usage } from '../dialogue/failure.ts';
 import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
-import type { Stop } from '../probe/world.ts';
 import { type Manner, PLAIN_MANNER, type Report, type Reporter } from '../reporters/reporter.ts';
 import { type Defaults, parseRequest, parseTimeout, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
 import { oneOf, seconds, wholeNumber } from '../request/values.ts';
 import { run } from '../run/run.ts';
-import { type Aim, runAll } from '../run/run-all.ts';
+import { type Aim, endedOf, runAll } from '../run/run-all.ts';
 import { operationsOf } from '../run/what-if.ts';
-import { leave, writeOut } from '../runtimes/node/leave.ts';
+import { Lines, leave } from '../runtimes/node/leave.ts';
 import { nodeWorld } from '../runtimes/node/world.ts';
-import type { Watcher } from '../sweep/sweep.ts';
-import { refuse, type TestVerdict, testsIn, type Verdict } from '../verdict/judge.ts';
+import type { Bounds } from '../sweep/sweep.ts';
+import { refuse, type TestVerdict, testsIn } from '../verdict/judge.ts';
 import { parseArguments } from './arguments.ts';
 import { expandExtraOpts } from './expand.ts';
 import { explain } from './explain.ts';
@@ -59,14 +58,19 @@ export async function main(command: Command): Promise<never> {
     if (stderr !== '') process.stderr.write(stderr);
     return leave(stdout, exitCode, command.people === undefined ? 'platform' : 'people');
   };
-  const refused = (problem: unknown): Report => command.reporter(refuse(tell(problem)), PLAIN_MANNER);
+  // A refusal, too, is told in the format that was asked for, once that is known.
+  let { reporter } = command;
+  const refused = (problem: unknown): Report => reporter(refuse(tell(problem)), PLAIN_MANNER);
   // Platforms take what a plugin writes to stderr for its output; Node writes its warnings there.
   process.removeAllListeners('warning');
   // Node would end with 1, and that reads as WARNING.
   process.on('uncaughtException', (problem) => exit(refused(problem)));
   process.on('unhandledRejection', (problem) => exit(refused(problem)));
   try {
-    return exit(await carryOut(command, (failure) => exit(refused(failure))));
+    const chose = (chosen: Reporter): void => {
+      reporter = chosen;
+    };
+    return exit(await carryOut(command, chose, (failure) => exit(refused(failure))));
   } catch (problem) {
     return exit(refused(problem));
   }
@@ -75,11 +79,18 @@ export async function main(command: Command): Promise<never> {
 /** `--help` and `--version` exit as UNKNOWN: a platform that runs them by mistake must not read an OK. */
 const NO_VERDICT = 3;
 
-async function carryOut(command: Command, end: (failure: ProbeFailure) => void): Promise<Report> {
+async function carryOut(
+  command: Command,
+  chose: (reporter: Reporter) => void,
+  end: (failure: ProbeFailure) => void,
+): Promise<Report> {
   const stop = stopOnSignals(end);
   const began = nodeWorld.now();
   const { people } = command;
-  const told = (stdout: string): Report => ({ stdout, exitCode: people === undefined ? NO_VERDICT : 0 });
+  const told = (stdout: string, exitCode = 0): Report => ({
+    stdout,
+    exitCode: people === undefined ? NO_VERDICT : exitCode,
+  });
   const options = optionsOf(command.name);
   const argv = process.argv.slice(2);
   const given = parseArguments(people === undefined ? argv : people.spelling(argv, options), options);
@@ -89,42 +100,55 @@ async function carryOut(command: Command, end: (failure: ProbeFailure) => void):
   if (settings.explain !== undefined) return told(await explain(settings.explain as string));
   if (settings.version === true) return told(`${command.name} v${VERSION} (pop-connectivity ${VERSION})\n`);
   const reporter = reporterOf(command, settings);
+  chose(reporter);
   const common = people === undefined ? settings : people.prepare(settings).settings;
   const timeoutMs = parseTimeout(common, command);
-  const awaited = settings['password-stdin'] === true ? STANDARD_INPUT_LATE : 'nobody typed a password';
+  const readsInput = settings['password-stdin'] === true || settings.targets !== undefined;
+  const awaited = readsInput ? STANDARD_INPUT_LATE : 'nobody typed a password';
   const aims = await within(timeoutMs, began, awaited, aimsOf(common, command));
   const requests = aims.map(({ request }) => request).filter((request) => 'policy' in request);
   const [first] = requests as [Request, ...Request[]];
   // Nothing was measured: a platform that runs it so by mistake must not read an OK.
-  if (first.whatIf) return told(listOf(requests, 'What if: '));
-  if (first.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(requests));
+  if (first.whatIf) return told(listOf(aims, 'What if: '), aims.length === requests.length ? 0 : SOME_WERE_LEFT_OUT);
+  if (first.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(aims));
   const manner = mannerOf(first.verbosity, settings);
   const progress = showProgress(aims.length, screenOf(aims.length > 1 || people !== undefined), nodeWorld.now);
+  // A platform has waited since the start; to people their own time to type a password is not the server's.
+  const from = people === undefined ? began : nodeWorld.now();
+  const bounds = boundsOf(requests, common, command, { from, timeoutMs });
   try {
     if (aims.length === 1) {
       progress.began(aims[0]?.label ?? '');
-      return reporter(await run(first, nodeWorld, stop, began + timeoutMs), manner);
+      const deadline = from + Math.min(timeoutMs, first.plan.timeoutMs);
+      const verdict = await run(first, nodeWorld, stop, deadline);
+      return reporter(people === undefined ? verdict : endedOf(verdict), manner);
     }
     const isStreamed = people !== undefined && settings.format === people.stream.format;
-    const streamed = isStreamed ? people.stream.line : null;
-    const verdict = await sweepOver(aims, common, { began, timeoutMs }, command, stop, {
+    const lines = isStreamed ? new Lines() : null;
+    const verdict = await runAll(aims, bounds, nodeWorld, stop, {
       began: progress.began,
       ended: (label, each) => {
         progress.ended(label, each);
-        if (streamed !== null)
-          writeOut(
-            testsIn(each)
-              .map((test) => streamed(test, manner))
-              .join(''),
-          );
+        if (lines === null) return;
+        progress.erase();
+        lines.write(
+          testsIn(each)
+            .map((test) => people?.stream.line(test, manner))
+            .join(''),
+        );
       },
     });
     const report = reporter(verdict, manner);
-    return streamed === null ? report : { ...report, stdout: '' };
+    if (lines === null) return report;
+    await lines.written();
+    return { ...report, stdout: '' };
   } finally {
     progress.clear();
   }
 }
+
+/** What people are told of by the exit code where a run would leave some servers out. */
+const SOME_WERE_LEFT_OUT = 1;
 
 function reporterOf({ people, reporter }: Command, { format }: Settings): Reporter {
   if (people === undefined || format === undefined) return reporter;
@@ -154,7 +178,11 @@ async function aimsOf(settings: Settings, command: Command): Promise<readonly Ai
   const sources = settings['what-if'] === true ? { ...asking, askOnTerminal: async () => 'not asked for' } : asking;
   const aims: Aim[] = [];
   for (const target of await targetsOf(settings, command.name, sources)) {
-    aims.push({ label: target.label, request: await requestOf(target.settings, command, sources) });
+    aims.push({
+      label: target.label,
+      server: target.server,
+      request: await requestOf(target.settings, command, sources),
+    });
   }
   const refusals = aims.map(({ request }) => request).filter((request) => request instanceof ProbeFailure);
   const isRefused = refusals.length === aims.length;
@@ -201,38 +229,42 @@ function askingOnce(sources: Sources): Sources {
 const USUAL_CONCURRENCY = 20;
 const MOST_CONCURRENCY = 500;
 
-/** Many servers. A plugin has as long for all of them as for one, for its platform waits no longer. */
-function sweepOver(
-  aims: readonly Aim[],
+/**
+ * How long many servers may take, and how many of them at a time. A plugin has as long for all of them as for one, for
+ * its platform waits no longer; to people each may take its time, one after the other.
+ */
+function boundsOf(
+  requests: readonly Request[],
   settings: Settings,
-  { began, timeoutMs }: { readonly began: number; readonly timeoutMs: number },
   { people }: Command,
-  stop: Stop,
-  watcher: Watcher<Verdict>,
-): Promise<Verdict> {
+  { from, timeoutMs }: { readonly from: number; readonly timeoutMs: number },
+): Bounds {
   const { concurrency: given } = settings;
   const concurrency =
     given === undefined ? USUAL_CONCURRENCY : wholeNumber('--concurrency', given, 1, MOST_CONCURRENCY);
-  const limits = aims.map(({ request }) => ('policy' in request ? request.plan.timeoutMs : 0));
-  const inTurns = (Math.ceil(aims.length / concurrency) * Math.max(...limits)) / 1000;
-  const allS = seconds(settings, 'sweep-timeout', people === undefined ? timeoutMs / 1000 : inTurns, LONGEST_SWEEP_S);
+  const together = requests.reduce((sum, { plan }) => sum + plan.timeoutMs, 0) / 1000;
+  const usual = people === undefined ? timeoutMs / 1000 : Math.min(together * 1.1 + 5, LONGEST_SWEEP_S);
+  const allS = seconds(settings, 'sweep-timeout', usual, LONGEST_SWEEP_S);
   // A lookup that is not answered holds a thread of Node's; four of them would hold up everybody else.
-  process.env.UV_THREADPOOL_SIZE ??= String(concurrency + SPARE_THREADS);
-  return runAll(aims, { concurrency, deadline: began + allS * 1000 }, nodeWorld, stop, watcher);
+  if (requests.length > 1) process.env.UV_THREADPOOL_SIZE ??= String(concurrency + SPARE_THREADS);
+  return { concurrency, deadline: from + allS * 1000 };
 }
 
 const LONGEST_SWEEP_S = 7200;
 const SPARE_THREADS = 4;
 
-const listOf = (requests: readonly Request[], before: string): string =>
-  requests
-    .flatMap(operationsOf)
+/** What would be done, a line for each operation, and what would not. */
+const listOf = (aims: readonly Aim[], before: string): string =>
+  aims
+    .flatMap(({ label, request }) =>
+      'policy' in request ? operationsOf(request) : [`not test ${label}: ${request.message}`],
+    )
     .map((operation) => `${before}${printable(operation, LONGEST_OPERATION)}\n`)
     .join('');
 
 /** Tells what is about to be done, and goes on only when somebody says yes. */
-async function askFirst(requests: readonly Request[]): Promise<void> {
-  const answer = await nodeSources.confirmOnTerminal(`About to\n${listOf(requests, '  ')}Go on? [y/N] `);
+async function askFirst(aims: readonly Aim[]): Promise<void> {
+  const answer = await nodeSources.confirmOnTerminal(`About to\n${listOf(aims, '  ')}Go on? [y/N] `);
   if (answer === null) throw usage('--confirm has nobody to ask: there is no terminal; leave it out');
   if (!answer) throw new ProbeFailure('interrupted', 'not confirmed: nothing was done');
 }

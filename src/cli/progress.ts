@@ -9,11 +9,13 @@ export interface Screen {
 export interface Progress {
   readonly began: (label: string) => void;
   readonly ended: (label: string, verdict: Verdict) => void;
-  /** Takes it off the screen. */
+  /** Takes it off the screen until it is next drawn. */
+  readonly erase: () => void;
+  /** Takes it off the screen for good. */
   readonly clear: () => void;
 }
 
-const NOTHING: Progress = { began: () => {}, ended: () => {}, clear: () => {} };
+const NOTHING: Progress = { began: () => {}, ended: () => {}, erase: () => {}, clear: () => {} };
 
 const BAR = 20;
 const REFRESH_MS = 200;
@@ -29,6 +31,7 @@ export function showProgress(all: number, screen: Screen | null, now: () => numb
   const since = new Map<string, number>();
   let done = 0;
   let unwell = 0;
+  const erase = (): void => screen.write('\r\x1b[2K');
   const draw = (): void =>
     screen.write(`\r\x1b[2K${lineOf(all, done, unwell, slowOnes(since, now()), screen.columns)}`);
   const timer = setInterval(draw, REFRESH_MS);
@@ -40,9 +43,10 @@ export function showProgress(all: number, screen: Screen | null, now: () => numb
       done++;
       if (state !== 'ok') unwell++;
     },
+    erase,
     clear: () => {
       clearInterval(timer);
-      screen.write('\r\x1b[2K');
+      erase();
     },
   };
 }

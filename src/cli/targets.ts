@@ -1,4 +1,5 @@
 import { ProbeFailure, usage } from '../dialogue/failure.ts';
+import { showsProxyPassword } from '../request/proxy.ts';
 import { iniSetting, type SecretName } from '../request/secret.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
@@ -10,6 +11,8 @@ import { type Option, optionsOf } from './options.ts';
 export interface Target {
   /** What it is called in the output; one of a kind. */
   readonly label: string;
+  /** As it was given. */
+  readonly server: string;
   /** What is set for it: its own settings, then those for all. */
   readonly settings: Settings;
 }
@@ -25,15 +28,25 @@ export interface Target {
 export async function targetsOf(given: Settings, command: string, sources: Sources): Promise<readonly Target[]> {
   const { [SERVER]: servers, targets: files, ...common } = given;
   const named = listed(servers).flatMap((value) => serversIn(value).map((server) => ({ [SERVER]: server })));
-  const entries: Settings[] = [...named];
+  const entries: Pick<Entry, 'settings' | 'off'>[] = named.map((settings) => ({ settings, off: [] }));
   if (listed(files).includes(STANDARD_INPUT) && given['password-stdin'] !== undefined)
     throw usage('--targets - and --password-stdin both want standard input');
-  for (const file of listed(files)) entries.push(...(await readTargets(file, optionsOf(command), sources)));
+  for (const file of listed(files)) {
+    for (const entry of await readTargets(file, optionsOf(command), sources)) entries.push(entry);
+  }
   // Exchange Online needs no server named.
-  if (entries.length === 0) return [{ label: '', settings: common }];
-  const all = entries.map((own) => merge(common, own));
+  if (entries.length === 0) return [{ label: '', server: '', settings: common }];
+  if (entries.length > MOST_TARGETS) throw usage(`${entries.length} targets are too many for one run: ${MOST_TARGETS}`);
+  const all = entries.map(({ settings, off }) => without(merge(common, settings), off));
   return labelled([...new Map(all.map((settings) => [identityOf(settings), settings])).values()]);
 }
+
+/** Beyond that the time of a plugin is over before they are read. */
+const MOST_TARGETS = 5000;
+
+/** What is set for all and not for one. */
+const without = (settings: Settings, off: readonly string[]): Settings =>
+  Object.fromEntries(Object.entries(settings).filter(([name]) => !off.includes(name)));
 
 const SERVER = 'client-access-server';
 const STANDARD_INPUT = '-';
@@ -51,24 +64,37 @@ function serversIn(value: string): readonly string[] {
 /** Two targets with the same one are the same test; the names of hosts know no case (RFC 4343). */
 const identityOf = (settings: Settings): string =>
   JSON.stringify(
-    Object.entries({ ...settings, [SERVER]: String(settings[SERVER] ?? '').toLowerCase() }).sort(([a], [b]) =>
-      a < b ? -1 : 1,
+    Object.entries({ ...settings, [SERVER]: serverOf(settings).toLowerCase().replace(/[[\]]/g, '') }).sort(
+      ([a], [b]) => (a < b ? -1 : 1),
     ),
   );
 
 /** What a target may be called: by its server; by what else tells it from others of that server. */
 const LABELS: readonly ((settings: Settings) => string)[] = [
-  (settings) => String(settings[SERVER] ?? ''),
-  (settings) => `${settings[SERVER]} port ${settings['port-client-access-server'] ?? (settings.ssl ? 995 : 110)}`,
-  (settings) => `${settings[SERVER]} at ${settings.address}`,
-  (settings) => `${settings[SERVER]} as ${settings['mailbox-credential']}`,
+  serverOf,
+  (settings) => `${serverOf(settings)} port ${portOf(settings)}`,
+  (settings) => and(settings, 'at', settings.address),
+  (settings) => and(settings, 'as', settings['mailbox-credential']),
 ];
+
+function serverOf(settings: Settings): string {
+  return String(settings[SERVER] ?? '');
+}
+
+function portOf(settings: Settings): string {
+  const given = settings['port-client-access-server'];
+  if (given !== undefined && given !== '0') return String(given);
+  return settings.ssl === true || /^ssl$/i.test(String(settings['connection-type'])) ? '995' : '110';
+}
+
+const and = (settings: Settings, word: string, what: Settings[string]): string =>
+  what === undefined ? serverOf(settings) : `${serverOf(settings)} ${word} ${what}`;
 
 function labelled(all: readonly Settings[]): readonly Target[] {
   const counts = LABELS.map((label) => countsOf(all.map(label)));
   return all.map((settings, at) => {
     const own = LABELS.map((label) => label(settings)).find((label, way) => counts[way]?.get(label) === 1);
-    return { label: own ?? `${settings[SERVER]} #${at + 1}`, settings };
+    return { label: own ?? `${serverOf(settings)} #${at + 1}`, server: serverOf(settings), settings };
   });
 }
 
@@ -79,7 +105,7 @@ function countsOf(labels: readonly string[]): ReadonlyMap<string, number> {
 }
 
 /** What one file holds. */
-async function readTargets(path: string, options: readonly Option[], sources: Sources): Promise<readonly Settings[]> {
+async function readTargets(path: string, options: readonly Option[], sources: Sources): Promise<readonly Entry[]> {
   const where = path === STANDARD_INPUT ? 'standard input' : path;
   const read = async (content: string): Promise<readonly Entry[]> =>
     (await recordsIn(content, where)).map((record, at) => entryOf(record, `${where} entry ${at + 1}`, options));
@@ -90,7 +116,7 @@ async function readTargets(path: string, options: readonly Option[], sources: So
   if (path !== STANDARD_INPUT && entries.some(({ isSecret }) => isSecret))
     entries = await read(sources.file('--targets', path, 'secret'));
   if (entries.length === 0) throw refused(where, 'no target in it');
-  return entries.map(({ settings }) => settings);
+  return entries;
 }
 
 const refused = (where: string, why: string): ProbeFailure =>
@@ -116,9 +142,10 @@ async function recordsIn(content: string, where: string): Promise<readonly Field
     const [head = [], ...rows] = read(() => records.csv(content, delimiter));
     return rows.map((row) => Object.fromEntries(head.map((name, at) => [name, row[at] === '' ? null : row[at]])));
   }
-  const document = read(() => records.yaml(content));
-  const list = typeof document === 'string' ? document.split(/\s+/) : document;
-  if (list === null || list === undefined) return [];
+  const lines = content.split('\n').map((line) => line.trim());
+  const servers = lines.filter((line) => line !== '' && !line.startsWith('#'));
+  if (servers.every((line) => isServer(line))) return servers.map((server) => ({ [SERVER]: server }));
+  const list = read(() => records.yaml(content));
   if (!Array.isArray(list)) throw refused(where, 'it holds no list of targets');
   return list.map((record, at) => {
     if (typeof record === 'string') return { [SERVER]: record };
@@ -133,10 +160,16 @@ function placeOf(problem: Error & { lines?: number; linePos?: readonly { line: n
   return line === undefined ? 'something ' : `line ${line}, `;
 }
 
+/** What a server may look like, from afar. Anything else is not even repeated: it may be a line of CSV with a password. */
+const isServer = (text: string): boolean =>
+  /^(?:[\p{L}\p{M}\p{N}_](?:[\p{L}\p{M}\p{N}._-]*)|\[?[0-9a-f:.]*:[0-9a-f:.]*(?:%\w+)?\]?)$/iu.test(text);
+
 const plain = (name: string): string => name.toLowerCase().replace(/[-_\s]/g, '');
 
 interface Entry {
   readonly settings: Settings;
+  /** Flags that are not to be set, whatever is for all. */
+  readonly off: readonly string[];
   readonly isSecret: boolean;
 }
 
@@ -159,17 +192,22 @@ const NOT_FOR_ONE: readonly string[] = [
 
 function entryOf(record: Fields, where: string, options: readonly Option[]): Entry {
   const settings: Record<string, Settings[string]> = {};
+  const off: string[] = [];
   let isSecret = false;
   for (const [name, value] of Object.entries(record)) {
-    if (value === null || value === undefined || value === false) continue;
+    if (value === null || value === undefined) continue;
     const option = options.find((each) => plain(each.name) === plain(name));
     // The name is not repeated: it may be the rest of a password.
     if (option === undefined) throw refused(where, 'there is no such option as one that it sets');
     if (NOT_FOR_ONE.includes(option.name)) throw refused(where, `--${option.name} is for all targets, not for one`);
-    if (option.secret === true) isSecret = true;
+    if (option.secret === true || (option.name === 'proxy' && showsProxyPassword(String(value)))) isSecret = true;
     // It is not on the command line, and must not be remarked on as if it were.
     const key = option.secret === true ? iniSetting(option.name as SecretName) : option.name;
-    for (const text of textsOf(value, option, where)) {
+    const texts = textsOf(value, option, where);
+    if (texts.length === 0) off.push(option.name);
+    if (settings[key] !== undefined || (texts.length > 1 && option.kind !== 'list'))
+      throw refused(where, `--${option.name} is set twice`);
+    for (const text of texts) {
       try {
         settings[key] = settingOf(option, { value: text, inlineValue: true }, settings[key]);
       } catch (problem) {
@@ -177,21 +215,24 @@ function entryOf(record: Fields, where: string, options: readonly Option[]): Ent
       }
     }
   }
-  if (settings[SERVER] === undefined) throw refused(where, `it sets no ${SERVER}`);
-  return { settings: { ...settings, [SERVER]: listed(settings[SERVER]).join(',') }, isSecret };
+  const [server, ...more] = listed(settings[SERVER]);
+  if (server === undefined) throw refused(where, `it sets no ${SERVER}`);
+  if (more.length > 0 || !isServer(server))
+    throw refused(where, 'not the name of one server; CSV begins with a line of the names of options');
+  return { settings: { ...settings, [SERVER]: server }, off, isSecret };
 }
 
 /** The values an option is given: of a flag none, of a list as many as stand there. */
 function textsOf(value: unknown, option: Option, where: string): readonly (string | undefined)[] {
   if (option.kind === 'flag') {
-    if (value === true || /^(true|yes|1)$/i.test(String(value))) return [undefined];
-    if (/^(false|no|0)$/i.test(String(value))) return [];
+    if (/^(true|yes|on|1)$/i.test(String(value))) return [undefined];
+    if (/^(false|no|off|0)$/i.test(String(value))) return [];
     throw refused(where, `--${option.name} takes true or false`);
   }
   const values: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (option.kind !== 'list' && values.length > 1) throw refused(where, `--${option.name} takes one value`);
   return values.map((each) => {
-    if (typeof each === 'string' || typeof each === 'number') return String(each);
+    if (typeof each === 'string') return each;
     throw refused(where, `--${option.name} takes a text, not what stands there`);
   });
 }

@@ -34,7 +34,10 @@ function group(verdict: Verdict, manner: Manner): string[] {
   const remarks = verdict.parts.filter((part) => !members.includes(part)).map(({ text }) => ` (${text})`);
   // Charts go by the place of a value: it must not change with the state.
   const tests = verdict.parts.filter(isTest).sort((a, b) => (a.text < b.text ? -1 : 1));
-  const first = firstLine(verdict.state, overview(verdict.text, members) + remarks.join(''), tests.flatMap(labelled));
+  const charted = within(tests.map(labelled), MOST_PERFDATA);
+  const left = tests.length - charted.length;
+  if (left > 0) remarks.push(` (no performance data of ${left} of them: too many for one line)`);
+  const first = firstLine(verdict.state, overview(verdict.text, members) + remarks.join(''), charted.flat());
   const told = members.map((member) =>
     clean(`[${member.state.toUpperCase()}] ${isTest(member) ? headline(member) : member.text}`),
   );
@@ -45,6 +48,18 @@ function group(verdict: Verdict, manner: Manner): string[] {
 
 const firstLine = (state: State, text: string, perfdata: readonly string[]): string =>
   `POP3 ${state.toUpperCase()} - ${clean(text)}${perfdata.length === 0 ? '' : ` | ${perfdata.join(' ')}`}`;
+
+/** As much as a report may hold, with room for what else there is to say. */
+const MOST_PERFDATA = 40_000;
+
+/** The first of some groups of values, as many as fit. */
+function within(groups: readonly (readonly string[])[], most: number): readonly (readonly string[])[] {
+  let used = 0;
+  return groups.filter((group) => {
+    used += group.join(' ').length + 1;
+    return used <= most;
+  });
+}
 
 /** What NRPE of the old kind carries, with some room. */
 const MOST_OCTETS = 1000;
@@ -99,7 +114,10 @@ const labelled = ({ text, metrics }: TestVerdict): readonly string[] =>
   metrics
     .filter(({ name }) => name === 'time' || name === 'certificate')
     // `::` is for the end of the name alone; an IPv6 address is full of it.
-    .map((metric) => written(metric, `'${text.replace(/:/g, '-')}::${metric.name}'`));
+    .map((metric) => written(metric, `'${labelOf(text)}::${metric.name}'`));
+
+/** Nothing in it may end the label, or the performance data. */
+const labelOf = (text: string): string => clean(text).replace(/:/g, '-').replace(/['=/]/g, '_');
 
 function written({ name, value, unit, warning, critical, least }: Metric, label: string = name): string {
   const thresholds = [warning?.text ?? '', critical?.text ?? '', least === null ? '' : String(least)];

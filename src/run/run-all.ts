@@ -9,6 +9,8 @@ import { run } from './run.ts';
 /** One server of several: what is asked of it, or what is wrong with what was to be. */
 export interface Aim {
   readonly label: string;
+  /** As it was given. */
+  readonly server: string;
   readonly request: Request | ProbeFailure;
 }
 
@@ -37,9 +39,9 @@ export async function runAll(
 /** host9 before host10, whatever the language of the machine. */
 const COLLATE = new Intl.Collator('en', { numeric: true }).compare;
 
-function taskOf({ label, request }: Aim, world: World): Task<Verdict> {
+function taskOf({ label, server: given, request }: Aim, world: World): Task<Verdict> {
   if (!('policy' in request)) {
-    const verdict = (): Verdict => refusedOf(label, request, world);
+    const verdict = (): Verdict => refusedOf(label, given, request, world);
     return { label, server: label, user: label, limitMs: 0, run: async () => verdict(), skip: verdict };
   }
   const { plan, policy } = request;
@@ -64,8 +66,8 @@ function taskOf({ label, request }: Aim, world: World): Task<Verdict> {
 }
 
 /** What a test came to whose settings were refused: nobody asked the server anything. */
-function refusedOf(label: string, failure: ProbeFailure, world: World): Verdict {
-  const subject = { server: label, localSite: null, port: 0, connectionType: 'tls', userName: '' } as const;
+function refusedOf(label: string, server: string, failure: ProbeFailure, world: World): Verdict {
+  const subject = { server, localSite: null, port: 0, connectionType: 'tls', userName: '' } as const;
   const result = untested(subject, 'Failure', failure, world.date().toISOString());
   return named(label, unmeasured(judge(result, LENIENT)));
 }
@@ -83,7 +85,7 @@ const LENIENT = {
 } as const;
 
 /** A test that was ended in the middle says nothing about the server: it was skipped. */
-function endedOf(verdict: Verdict): Verdict {
+export function endedOf(verdict: Verdict): Verdict {
   if (!isTest(verdict)) return { ...verdict, parts: verdict.parts.map(endedOf) };
   const { result } = verdict;
   if (result.error?.reason !== 'interrupted') return verdict;

@@ -58,6 +58,7 @@ export function sweep<T>(
     const waiting = new Set(tasks.keys());
     const running = new Map<number, { end: (failure: ProbeFailure) => void }>();
     const busy = new Busy();
+    const started = world.now();
     let ended: ProbeFailure | null = null;
 
     const settle = (at: number, outcome: T): void => {
@@ -88,9 +89,9 @@ export function sweep<T>(
         own.end = () => {};
         watcher.began(task.label);
         const until = world.now() + task.limitMs;
-        // The moment it waited is not to turn a server that took too long into one that was not given its time.
-        const isNearlyAll = until - deadline <= JITTER_MS;
-        void task.run(stopOne, isNearlyAll ? Math.min(until, deadline) : until).then((outcome) => {
+        // One of the first has all the time there is: what takes longer than that took too long by itself.
+        const isOfTheFirst = world.now() - started <= 2 * JITTER_MS;
+        void task.run(stopOne, isOfTheFirst ? Math.min(until, deadline) : until).then((outcome) => {
           finished(outcome);
           advance();
         });
@@ -104,7 +105,7 @@ export function sweep<T>(
 
     const advance = (delayMs: () => number = () => 0): void => {
       for (const at of waiting) {
-        if (running.size >= concurrency || ended !== null) break;
+        if (running.size >= concurrency || ended !== null || world.now() >= deadline) break;
         if (busy.hasRoom(tasks[at] as Task<T>)) start(at, delayMs());
       }
       if (outcomes.size < tasks.length) return;
@@ -122,7 +123,7 @@ export function sweep<T>(
     };
 
     const cancelStop = stop(finish);
-    const allMs = deadline - world.now();
+    const allMs = deadline - started;
     const cancelDeadline = world.timer(allMs + GRACE_MS, () =>
       finish(new ProbeFailure('interrupted', `the time for all servers, ${Math.round(allMs / 1000)} s, was over`)),
     );

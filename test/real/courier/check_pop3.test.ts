@@ -41,7 +41,8 @@ describe.skipIf(missing(COURIER, VIEW_OF_FILES))('check_pop3 against a real Cour
 
   const logon = (port: number, ...options: readonly string[]): Promise<Ended> =>
     run(CHECK_POP3, [
-      ...['-H', 'localhost', '-I', '127.0.0.1', '-p', String(port), '-u', USER],
+      ...(options.includes('-H') ? [] : ['-H', 'localhost']),
+      ...['-I', '127.0.0.1', '-p', String(port), '-u', USER],
       ...[
         '--light-mode',
         '-t',

@@ -39,7 +39,8 @@ describe.skipIf(missing(CYRUS))('check_pop3 against a real Cyrus', () => {
 
   const logon = (port: number, ...options: readonly string[]): Promise<Ended> =>
     run(CHECK_POP3, [
-      ...['-H', 'localhost', '-I', '127.0.0.1', '-p', String(port)],
+      ...(options.includes('-H') ? [] : ['-H', 'localhost']),
+      ...['-I', '127.0.0.1', '-p', String(port)],
       ...['--light-mode', '-t', '20', ...(options.includes('-u') ? [] : ['-u', USER])],
       ...(options.includes('--password-file') ? [] : ['--password-file', passwordFile]),
       ...options,
