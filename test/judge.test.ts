@@ -6,7 +6,7 @@ import type { ProbeResult, Problem, RoundTrip } from '../src/probe/result.ts';
 import { describeProblem, isTest, judge, type Policy, refuse } from '../src/verdict/judge.ts';
 import { parseRange, type Range } from '../src/verdict/range.ts';
 import { type State, stateOfFailure, worst, worstFirst } from '../src/verdict/severity.ts';
-import { GOOD_TLS, GOOD_TRIP } from './support/samples.ts';
+import { GOOD_LOGON, GOOD_TRIP } from './support/samples.ts';
 
 const words = (text: string): readonly Reason[] => text.trim().split(/\s+/) as Reason[];
 
@@ -27,25 +27,10 @@ const REASONS = Object.entries(STATE_OF).flatMap(([state, reasons]) =>
 );
 
 const RESULT: ProbeResult = {
-  schema: 1,
-  casServer: 'mail.example.com',
-  localSite: null,
-  scenario: 'Test POP3 Connectivity',
+  ...GOOD_LOGON,
   latencyMs: 2310,
-  warnings: [],
-  connectionType: 'tls',
-  port: 110,
-  address: '192.0.2.1',
-  deadAddresses: [],
-  userName: 'alice',
-  startTime: '2026-01-16T12:00:00.000Z',
   phases: [{ name: 'login', ms: 84 }],
-  tls: GOOD_TLS,
-  capabilities: null,
   mailbox: { messages: 3, octets: 120 },
-  roundTrip: null,
-  result: 'Success',
-  error: null,
 };
 
 const problem = (reason: Reason, phase: Phase | null = 'login'): Problem => ({

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ProbeResult } from '../src/probe/result.ts';
 import { certificateDefaults, describeValue, METRIC_NAMES, type MetricName, measure } from '../src/verdict/metric.ts';
 import { alerts } from '../src/verdict/range.ts';
-import { GOOD_TLS, GOOD_TRIP } from './support/samples.ts';
+import { GOOD_LOGON, GOOD_TLS, GOOD_TRIP } from './support/samples.ts';
 
 describe('a certificate about to expire worries those who set no threshold', () => {
   // Design §5: WARNING below 21 days or a third of the lifetime, CRITICAL below 7 days or a sixth, whichever is less.
@@ -35,27 +35,7 @@ describe('a certificate about to expire worries those who set no threshold', () 
   );
 });
 
-const RESULT: ProbeResult = {
-  schema: 1,
-  casServer: 'mail.example.com',
-  localSite: null,
-  scenario: 'Test POP3 Connectivity',
-  latencyMs: 2310,
-  warnings: [],
-  connectionType: 'plaintext',
-  port: 110,
-  address: '192.0.2.1',
-  deadAddresses: [],
-  userName: 'alice',
-  startTime: '2026-01-16T12:00:00.000Z',
-  phases: [],
-  tls: null,
-  capabilities: null,
-  mailbox: null,
-  roundTrip: null,
-  result: 'Success',
-  error: null,
-};
+const RESULT: ProbeResult = { ...GOOD_LOGON, latencyMs: 2310, phases: [], tls: null, mailbox: null };
 
 const TLS = { ...GOOD_TLS, daysLeft: 74.99 };
 

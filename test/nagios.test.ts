@@ -14,7 +14,7 @@ import { gather, judge, type Policy, refuse, remark, type TestVerdict, type Verd
 import { METRIC_NAMES, type Metric, type MetricName } from '../src/verdict/metric.ts';
 import { parseRange, type Range } from '../src/verdict/range.ts';
 import type { State } from '../src/verdict/severity.ts';
-import { GOOD_TLS, GOOD_TRIP } from './support/samples.ts';
+import { GOOD_LOGON, GOOD_TLS, GOOD_TRIP } from './support/samples.ts';
 
 /** Text of any characters at all, halves of one and controls too; fast-check's own takes a second to set up. */
 const anyText = (maxLength = 20): fc.Arbitrary<string> =>
@@ -24,31 +24,7 @@ const golden = (name: string): string => readFileSync(new URL(`golden/nagios/${n
 
 const TLS: TlsFacts = { ...GOOD_TLS, names: ['mail.example.com', 'pop.example.com'] };
 
-const GOOD: ProbeResult = {
-  schema: 1,
-  casServer: 'mail.example.com',
-  localSite: null,
-  scenario: 'Test POP3 Connectivity',
-  latencyMs: 2310.4,
-  warnings: [],
-  connectionType: 'tls',
-  port: 110,
-  address: '192.0.2.1',
-  deadAddresses: [],
-  userName: 'probe@example.com',
-  startTime: '2026-01-16T12:00:00.000Z',
-  phases: [
-    { name: 'dns', ms: 2.4 },
-    { name: 'connect', ms: 12.6 },
-    { name: 'login', ms: 84 },
-  ],
-  tls: TLS,
-  capabilities: ['TOP', 'USER', 'SASL PLAIN'],
-  mailbox: { messages: 3, octets: 4096 },
-  roundTrip: null,
-  result: 'Success',
-  error: null,
-};
+const GOOD: ProbeResult = { ...GOOD_LOGON, tls: TLS };
 
 const made = (more: Partial<ProbeResult>): ProbeResult => ({ ...GOOD, ...more }) as ProbeResult;
 const failed = (error: Problem, latencyMs: number, more: Partial<ProbeResult> = {}): ProbeResult => {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
-import { missing } from '../support/installed.ts';
+import { missing, pathOf } from '../support/installed.ts';
 import { type Circumstances, type Ended, launch, TEST_POP_CONNECTIVITY } from '../support/run.ts';
 import { fullTest, withSandbox } from '../support/sandboxed.ts';
 import { runOnTerminal, SCRIPT } from '../support/terminal.ts';
@@ -146,6 +147,39 @@ describe('a run by the names of the cmdlet', () => {
     expect(shown.match(/Password for/g)).toHaveLength(1);
     expect(report).toMatch(/^POP3 OK - 2 servers, 2 ok/);
     expect(code).toBe(0);
+  });
+});
+
+describe.skipIf(missing(SCRIPT))('on a terminal', () => {
+  /** What a terminal of so many columns was given. */
+  async function seen(
+    columns: number,
+    argv: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    const words = [TEST_POP_CONNECTIVITY, ...argv].map((word) => `'${word}'`).join(' ');
+    const { stdout } = await launch(pathOf('script'), ['-qec', `stty cols ${columns}; ${words}`, '/dev/null'], {
+      env: { SHELL: '/bin/sh', CREDENTIALS_DIRECTORY: undefined, NO_COLOR: undefined, ...env },
+    });
+    return stdout;
+  }
+  // Without what takes the progress off the screen.
+  const textOf = (shown: string): string => shown.replaceAll('\x1b[2K', '').replaceAll('\r', '');
+
+  test('the table is coloured by the result, and fits', async () => {
+    const text = textOf(await seen(70, [...logon(wrongFile)], {}));
+    expect(text).toContain('mFailure');
+    const lines = stripVTControlCharacters(text).split('\n');
+    for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(70);
+    const said = lines.join(' ').replace(/\s+/g, ' ');
+    for (const word of ['login-refused,', 'Authentication', 'password', 'probe@example.com'])
+      expect(said).toContain(word);
+  });
+
+  test('it has no colours where those are not wanted', async () => {
+    const text = textOf(await seen(100, [...logon()], { NO_COLOR: '1' }));
+    expect(text).toMatch(/^localhost .* Success/m);
+    expect(text).not.toContain('\x1b[');
   });
 });
 

@@ -2,7 +2,7 @@ import type { ProbeResult, Problem, Skipped } from '../../src/probe/result.ts';
 import { PLAIN_MANNER } from '../../src/reporters/reporter.ts';
 import { gather, judge, type Policy, remark, type TestVerdict, type Verdict } from '../../src/verdict/judge.ts';
 import { parseRange, type Range } from '../../src/verdict/range.ts';
-import { GOOD_TLS, GOOD_TRIP } from './samples.ts';
+import { GOOD_LOGON, GOOD_TLS, GOOD_TRIP } from './samples.ts';
 
 /** No thresholds but the certificate's. */
 export const policy = (more: Partial<Policy> = {}): Policy => ({
@@ -18,29 +18,11 @@ export const policy = (more: Partial<Policy> = {}): Policy => ({
 export const seconds = (range: string): Policy['warning'] => new Map([['time', parseRange(range) as Range]]);
 
 export const GOOD: ProbeResult = {
-  schema: 1,
+  ...GOOD_LOGON,
   casServer: 'ex01.contoso.com',
   localSite: 'Berlin',
-  scenario: 'Test POP3 Connectivity',
-  latencyMs: 2310.4,
-  warnings: [],
-  connectionType: 'tls',
-  port: 110,
-  address: '192.0.2.1',
-  deadAddresses: [],
   userName: 'probe@contoso.com',
-  startTime: '2026-01-16T12:00:00.000Z',
-  phases: [
-    { name: 'dns', ms: 2.4 },
-    { name: 'connect', ms: 12.6 },
-    { name: 'login', ms: 84 },
-  ],
-  tls: GOOD_TLS,
-  capabilities: ['TOP', 'USER', 'SASL PLAIN'],
-  mailbox: { messages: 3, octets: 4096 },
   roundTrip: GOOD_TRIP,
-  result: 'Success',
-  error: null,
 };
 
 export const REFUSED: Problem = {

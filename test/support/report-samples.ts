@@ -1,23 +1,12 @@
 import type { ProbeResult, Problem, Spoken } from '../../src/probe/result.ts';
 import { gather, judge, type Policy, remark, type TestVerdict, type Verdict } from '../../src/verdict/judge.ts';
-import { GOOD_TLS, GOOD_TRIP } from './samples.ts';
+import { GOOD_LOGON, GOOD_TLS, GOOD_TRIP } from './samples.ts';
 
 /** A full test that went well. */
 export const GOOD: ProbeResult = {
-  schema: 1,
-  casServer: 'mail.example.com',
+  ...GOOD_LOGON,
   localSite: 'Example-Site',
-  scenario: 'Test POP3 Connectivity',
-  result: 'Success',
-  error: null,
-  latencyMs: 2310.4,
-  warnings: [],
-  connectionType: 'tls',
-  port: 110,
-  address: '192.0.2.1',
-  deadAddresses: [],
   userName: 'alice@example.com',
-  startTime: '2026-01-16T12:00:00.000Z',
   phases: [
     { name: 'dns', ms: 3.2 },
     { name: 'connect', ms: 11.8 },
@@ -33,7 +22,6 @@ export const GOOD: ProbeResult = {
     { name: 'delete', ms: 9.9 },
     { name: 'quit', ms: 18.5 },
   ],
-  tls: GOOD_TLS,
   capabilities: ['TOP', 'UIDL', 'STLS', 'USER', 'SASL PLAIN SCRAM-SHA-256', 'IMPLEMENTATION Example'],
   mailbox: { messages: 3, octets: 12_034 },
   roundTrip: GOOD_TRIP,
