@@ -3,25 +3,25 @@ import { ProbeFailure, usage } from '../dialogue/failure.ts';
 import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
 import { type Manner, PLAIN_MANNER, type Report, type Reporter } from '../reporters/reporter.ts';
-import { type Defaults, parseRequest, parseTimeout, type Request } from '../request/request.ts';
+import { type Defaults, parseTimeout, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
-import type { Sources } from '../request/sources.ts';
-import { oneOf, seconds, wholeNumber } from '../request/values.ts';
+import { oneOf } from '../request/values.ts';
 import { run } from '../run/run.ts';
 import { type Aim, endedOf, runAll } from '../run/run-all.ts';
 import { operationsOf } from '../run/what-if.ts';
 import { Lines, leave } from '../runtimes/node/leave.ts';
 import { nodeWorld } from '../runtimes/node/world.ts';
-import type { Bounds } from '../sweep/sweep.ts';
 import { refuse, type TestVerdict, testsIn } from '../verdict/judge.ts';
+import { aimsOf } from './aims.ts';
 import { parseArguments } from './arguments.ts';
+import { boundsOf } from './bounds.ts';
 import { expandExtraOpts } from './expand.ts';
 import { explain } from './explain.ts';
 import { helpFor } from './help.ts';
 import { type Option, optionsOf } from './options.ts';
 import { type Screen, showProgress } from './progress.ts';
 import { stopOnSignals } from './signals.ts';
-import { targetsOf } from './targets.ts';
+import { readsTargets } from './targets.ts';
 import { VERSION } from './version.ts';
 
 /** What makes a command: its platform's words and its defaults. */
@@ -103,7 +103,7 @@ async function carryOut(
   chose(reporter);
   const common = people === undefined ? settings : people.prepare(settings).settings;
   const timeoutMs = parseTimeout(common, command);
-  const readsInput = settings['password-stdin'] === true || settings.targets !== undefined;
+  const readsInput = settings['password-stdin'] === true || readsTargets(settings);
   const awaited = readsInput ? STANDARD_INPUT_LATE : 'nobody typed a password';
   const aims = await within(timeoutMs, began, awaited, aimsOf(common, command));
   const requests = aims.map(({ request }) => request).filter((request) => 'policy' in request);
@@ -170,88 +170,6 @@ const screenOf = (isLong: boolean): Screen | null =>
   isLong && process.stderr.isTTY
     ? { columns: process.stderr.columns || USUAL_COLUMNS, write: (text) => process.stderr.write(text) }
     : null;
-
-/** The targets as requests; what is wrong with one is its own matter, unless it is wrong with all of them. */
-async function aimsOf(settings: Settings, command: Command): Promise<readonly Aim[]> {
-  const asking = askingOnce(nodeSources);
-  // Who only wants to know what would be done need not say the password.
-  const sources = settings['what-if'] === true ? { ...asking, askOnTerminal: async () => 'not asked for' } : asking;
-  const aims: Aim[] = [];
-  for (const target of await targetsOf(settings, command.name, sources)) {
-    aims.push({
-      label: target.label,
-      server: target.server,
-      request: await requestOf(target.settings, command, sources),
-    });
-  }
-  const refusals = aims.map(({ request }) => request).filter((request) => request instanceof ProbeFailure);
-  const isRefused = refusals.length === aims.length;
-  if (isRefused && new Set(refusals.map(({ message }) => message)).size === 1) throw refusals[0];
-  if (isRefused) throw new ProbeFailure('configuration', `no target can be tested; the first: ${refusals[0]?.message}`);
-  return aims;
-}
-
-async function requestOf(settings: Settings, command: Command, sources: Sources): Promise<Request | ProbeFailure> {
-  try {
-    const prepared = command.people?.prepare(settings) ?? { settings, remarks: [] };
-    const request = await parseRequest(prepared.settings, command, sources);
-    const { plan, policy } = request;
-    const trace = plan.trace || command.people?.conversationIn.includes(String(settings.format)) === true;
-    return {
-      ...request,
-      plan: { ...plan, trace },
-      policy: { ...policy, remarks: [...policy.remarks, ...prepared.remarks] },
-    };
-  } catch (problem) {
-    if (problem instanceof ProbeFailure) return problem;
-    throw problem;
-  }
-}
-
-/** Nobody types the same password for each of many servers, and standard input is there once. */
-function askingOnce(sources: Sources): Sources {
-  const typed = new Map<string, Promise<string | null>>();
-  let read: Promise<string> | null = null;
-  return {
-    ...sources,
-    standardInput: () => {
-      read ??= sources.standardInput();
-      return read;
-    },
-    askOnTerminal: (prompt, userName) => {
-      const answer = typed.get(userName) ?? sources.askOnTerminal(prompt, userName);
-      typed.set(userName, answer);
-      return answer;
-    },
-  };
-}
-
-const USUAL_CONCURRENCY = 20;
-const MOST_CONCURRENCY = 500;
-
-/**
- * How long many servers may take, and how many of them at a time. A plugin has as long for all of them as for one, for
- * its platform waits no longer; to people each may take its time, one after the other.
- */
-function boundsOf(
-  requests: readonly Request[],
-  settings: Settings,
-  { people }: Command,
-  { from, timeoutMs }: { readonly from: number; readonly timeoutMs: number },
-): Bounds {
-  const { concurrency: given } = settings;
-  const concurrency =
-    given === undefined ? USUAL_CONCURRENCY : wholeNumber('--concurrency', given, 1, MOST_CONCURRENCY);
-  const together = requests.reduce((sum, { plan }) => sum + plan.timeoutMs, 0) / 1000;
-  const usual = people === undefined ? timeoutMs / 1000 : Math.min(together * 1.1 + 5, LONGEST_SWEEP_S);
-  const allS = seconds(settings, 'sweep-timeout', usual, LONGEST_SWEEP_S);
-  // A lookup that is not answered holds a thread of Node's; four of them would hold up everybody else.
-  if (requests.length > 1) process.env.UV_THREADPOOL_SIZE ??= String(concurrency + SPARE_THREADS);
-  return { concurrency, deadline: from + allS * 1000 };
-}
-
-const LONGEST_SWEEP_S = 7200;
-const SPARE_THREADS = 4;
 
 /** What would be done, a line for each operation, and what would not. */
 const listOf = (aims: readonly Aim[], before: string): string =>

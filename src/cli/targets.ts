@@ -29,7 +29,7 @@ export async function targetsOf(given: Settings, command: string, sources: Sourc
   const { [SERVER]: servers, targets: files, ...common } = given;
   const named = listed(servers).flatMap((value) => serversIn(value).map((server) => ({ [SERVER]: server })));
   const entries: Pick<Entry, 'settings' | 'off'>[] = named.map((settings) => ({ settings, off: [] }));
-  if (listed(files).includes(STANDARD_INPUT) && given['password-stdin'] !== undefined)
+  if (readsTargets(given) && given['password-stdin'] !== undefined)
     throw usage('--targets - and --password-stdin both want standard input');
   for (const file of listed(files)) {
     for (const entry of await readTargets(file, optionsOf(command), sources)) entries.push(entry);
@@ -47,6 +47,9 @@ const MOST_TARGETS = 5000;
 /** What is set for all and not for one. */
 const without = (settings: Settings, off: readonly string[]): Settings =>
   Object.fromEntries(Object.entries(settings).filter(([name]) => !off.includes(name)));
+
+/** Whether targets come on standard input. */
+export const readsTargets = ({ targets }: Settings): boolean => listed(targets).includes(STANDARD_INPUT);
 
 const SERVER = 'client-access-server';
 const STANDARD_INPUT = '-';

@@ -1,0 +1,68 @@
+import { nodeSources } from '../credentials/sources.ts';
+import { ProbeFailure } from '../dialogue/failure.ts';
+import { parseRequest, type Request } from '../request/request.ts';
+import type { Settings } from '../request/settings.ts';
+import type { Sources } from '../request/sources.ts';
+import type { Aim } from '../run/run-all.ts';
+import type { Command } from './main.ts';
+import { targetsOf } from './targets.ts';
+
+/**
+ * The targets as requests; what is wrong with one is its own matter, unless it is wrong with all of them.
+ *
+ * @param settings those for all
+ * @throws ProbeFailure `usage` or `configuration`
+ */
+export async function aimsOf(settings: Settings, command: Command): Promise<readonly Aim[]> {
+  const asking = askingOnce(nodeSources);
+  // Who only wants to know what would be done need not say the password.
+  const sources = settings['what-if'] === true ? { ...asking, askOnTerminal: async () => 'not asked for' } : asking;
+  const aims: Aim[] = [];
+  for (const target of await targetsOf(settings, command.name, sources)) {
+    aims.push({
+      label: target.label,
+      server: target.server,
+      request: await requestOf(target.settings, command, sources),
+    });
+  }
+  const refusals = aims.map(({ request }) => request).filter((request) => request instanceof ProbeFailure);
+  const isRefused = refusals.length === aims.length;
+  if (isRefused && new Set(refusals.map(({ message }) => message)).size === 1) throw refusals[0];
+  if (isRefused) throw new ProbeFailure('configuration', `no target can be tested; the first: ${refusals[0]?.message}`);
+  return aims;
+}
+
+async function requestOf(settings: Settings, command: Command, sources: Sources): Promise<Request | ProbeFailure> {
+  try {
+    const prepared = command.people?.prepare(settings) ?? { settings, remarks: [] };
+    const request = await parseRequest(prepared.settings, command, sources);
+    const { plan, policy } = request;
+    const trace = plan.trace || command.people?.conversationIn.includes(String(settings.format)) === true;
+    return {
+      ...request,
+      plan: { ...plan, trace },
+      policy: { ...policy, remarks: [...policy.remarks, ...prepared.remarks] },
+    };
+  } catch (problem) {
+    if (problem instanceof ProbeFailure) return problem;
+    throw problem;
+  }
+}
+
+/** Nobody types the same password for each of many servers, and standard input is there once. */
+function askingOnce(sources: Sources): Sources {
+  const typed = new Map<string, Promise<string | null>>();
+  let read: Promise<string> | null = null;
+  return {
+    ...sources,
+    standardInput: () => {
+      read ??= sources.standardInput();
+      return read;
+    },
+    askOnTerminal: (prompt, userName) => {
+      const answer = typed.get(userName) ?? sources.askOnTerminal(prompt, userName);
+      typed.set(userName, answer);
+      return answer;
+    },
+  };
+}
