@@ -26,6 +26,12 @@ const TLS: TlsFacts = { ...GOOD_TLS, names: ['mail.example.com', 'pop.example.co
 
 const GOOD: ProbeResult = { ...GOOD_LOGON, tls: TLS };
 
+/** A verdict with these metrics, whatever they are. */
+const charting = (metrics: readonly Metric[]): TestVerdict => ({
+  ...{ state: 'ok', text: 'x', summary: '', parts: [], result: GOOD, metrics },
+  ...{ isUnexpected: false, conversation: [] },
+});
+
 const made = (more: Partial<ProbeResult>): ProbeResult => ({ ...GOOD, ...more }) as ProbeResult;
 const failed = (error: Problem, latencyMs: number, more: Partial<ProbeResult> = {}): ProbeResult => {
   const unreached = { phases: [], tls: null, capabilities: null, mailbox: null };
@@ -312,16 +318,7 @@ describe('performance data read back', () => {
   test('is fixed-point with a point, never an exponent, however small or large the value', () => {
     fc.assert(
       fc.property(fc.uniqueArray(metric, { selector: ({ name }) => name, minLength: 1 }), (metrics) => {
-        const verdict: TestVerdict = {
-          state: 'ok',
-          text: 'x',
-          summary: '',
-          parts: [],
-          result: GOOD,
-          metrics,
-          isUnexpected: false,
-          conversation: [],
-        };
+        const verdict = charting(metrics);
         const { stdout } = nagios(verdict, MANNER);
         // The same numbers stand in the words before.
         expect(stdout).not.toMatch(/[0-9]e[+-]?[0-9]|NaN|Infinity/);
@@ -339,16 +336,7 @@ describe('performance data read back', () => {
 
   test.each(METRIC_NAMES)('%s is a label without quotes that every platform takes', (name) => {
     const metrics = [{ name, value: 1, unit: '', warning: null, critical: null, least: 0 }] as const;
-    const verdict: TestVerdict = {
-      state: 'ok',
-      text: 'x',
-      summary: '',
-      parts: [],
-      result: GOOD,
-      metrics,
-      isUnexpected: false,
-      conversation: [],
-    };
+    const verdict = charting(metrics);
     expect(readPerfdata(nagios(verdict, MANNER).stdout)[0]?.label).toMatch(/^[A-Za-z][A-Za-z0-9_]*$/);
   });
 });

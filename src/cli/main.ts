@@ -1,5 +1,5 @@
 import { nodeSources } from '../credentials/sources.ts';
-import { ProbeFailure, usage } from '../dialogue/failure.ts';
+import { asFailure, ProbeFailure, usage } from '../dialogue/failure.ts';
 import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
 import { type Manner, PLAIN_MANNER, type Report, type Reporter } from '../reporters/reporter.ts';
@@ -223,12 +223,9 @@ const NOBODY = {
   phase: null,
 } as const;
 
-/** What went wrong before there was a result. A bug says its name and place, without what it may hold of a secret. */
+/** What went wrong before there was a result. */
 function tell(problem: unknown): Parameters<typeof refuse>[0] {
-  const failure =
-    problem instanceof ProbeFailure
-      ? problem
-      : new ProbeFailure('internal-error', problem instanceof Error ? crash(problem) : 'no error');
+  const failure = asFailure(problem);
   return {
     phase: failure.phase,
     reason: failure.reason,
@@ -236,5 +233,3 @@ function tell(problem: unknown): Parameters<typeof refuse>[0] {
     hint: hintFor(failure.reason, NOBODY),
   };
 }
-
-const crash = ({ name, stack = '' }: Error): string => `${name} ${/\n\s*(at [^\n]*)/.exec(stack)?.[1] ?? ''}`.trim();

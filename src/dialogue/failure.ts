@@ -85,3 +85,12 @@ export class ProbeFailure extends Error {
     this.phase = more.phase ?? null;
   }
 }
+
+/** What was thrown, as a failure. A bug says its name and place, without what it may hold of a secret. */
+export const asFailure = (problem: unknown): ProbeFailure =>
+  problem instanceof ProbeFailure
+    ? problem
+    : new ProbeFailure('internal-error', problem instanceof Error ? crash(problem) : 'no error');
+
+const crash = ({ name, stack = '' }: Error): string =>
+  `${name} ${(/\n\s*(at [^\n]*)/.exec(stack) || [])[1] || ''}`.trim();

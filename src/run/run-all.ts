@@ -1,4 +1,4 @@
-import type { ProbeFailure } from '../dialogue/failure.ts';
+import { asFailure, type ProbeFailure } from '../dialogue/failure.ts';
 import { untested } from '../probe/tell.ts';
 import type { Stop, World } from '../probe/world.ts';
 import type { Request } from '../request/request.ts';
@@ -53,7 +53,14 @@ function taskOf({ label, server: given, request }: Aim, world: World): Task<Verd
     server: to,
     user: visit.login.userName,
     limitMs: plan.timeoutMs,
-    run: async (stop, deadline) => named(label, endedOf(await run(quiet, world, stop, deadline))),
+    run: async (stop, deadline) => {
+      try {
+        return named(label, endedOf(await run(quiet, world, stop, deadline)));
+      } catch (bug) {
+        // Of one test: the others go on.
+        return refusedOf(label, given, asFailure(bug), world);
+      }
+    },
     skip: (why) => {
       const { server, localSite } = plan;
       const { port, connectionType, login } = visit;

@@ -85,10 +85,11 @@ describe('a run by the names of the cmdlet', () => {
   });
 
   test('says what it would do, of every server', async () => {
+    const received = sandbox.server().received.length;
     const { stdout } = await cmdlet([...logon(), '-WhatIf', '-H', 'localhost,mail.example.com']);
     expect(stdout).toMatch(/^What if: log on to localhost port \d+ \(tls\) as probe@example\.com$/m);
     expect(stdout).toMatch(/^What if: log on to mail\.example\.com port \d+ \(tls\) as probe@example\.com$/m);
-    expect(sandbox.server().receivedInTheClear).not.toContain('WhatIf');
+    expect(sandbox.server().received).toHaveLength(received);
   });
 
   test('says what it would do without a password', async () => {
@@ -214,7 +215,7 @@ describe('the formats', () => {
     const { stdout, code } = await cmdlet([...both(), '--format', 'html']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^<!doctype html>/);
-    expect(stdout).toMatch(/AUTH PLAIN|PASS \*+|USER/);
+    expect(stdout.match(/PASS \*{4}/g)).toHaveLength(2);
     expect(stdout).not.toContain(Buffer.from(`\0probe@example.com\0${password}`).toString('base64'));
     expect(stdout.length).toBeGreaterThan(5000);
   });

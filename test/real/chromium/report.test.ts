@@ -106,7 +106,7 @@ describe.skipIf(missing(CHROMIUM))('a report in a real Chromium', () => {
     });
   });
 
-  test('its own policy holds: a script and a style put into it do nothing', async () => {
+  test('its own policy holds: a script put into it does not run', async () => {
     const url = urls.get('one') as string;
     const context = await browser.newContext();
     const page = await context.newPage();
