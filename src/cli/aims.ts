@@ -1,9 +1,11 @@
 import { nodeSources } from '../credentials/sources.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
+import { parseAddressee } from '../request/delivery.ts';
 import { parseRequest, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
 import type { Aim } from '../run/run-all.ts';
+import { refuseSharedServices } from './hand-over.ts';
 import type { Command } from './main.ts';
 import { targetsOf } from './targets.ts';
 
@@ -19,12 +21,12 @@ export async function aimsOf(settings: Settings, command: Command): Promise<read
   const sources = settings['what-if'] === true ? { ...asking, askOnTerminal: async () => 'not asked for' } : asking;
   const aims: Aim[] = [];
   for (const target of await targetsOf(settings, command.name, sources)) {
-    aims.push({
-      label: target.label,
-      server: target.server,
-      request: await requestOf(target.settings, command, sources),
-    });
+    const request = await requestOf(target.settings, command, sources);
+    const server = 'policy' in request ? request.plan.server : target.server;
+    const addressee = settings.deliver === undefined ? null : parseAddressee(server, target.settings);
+    aims.push({ label: target.label, server: target.server, request, addressee });
   }
+  refuseSharedServices(aims);
   const refusals = aims.map(({ request }) => request).filter((request) => request instanceof ProbeFailure);
   const isRefused = refusals.length === aims.length;
   if (isRefused && new Set(refusals.map(({ message }) => message)).size === 1) throw refusals[0];

@@ -3,20 +3,22 @@ import { asFailure, ProbeFailure, usage } from '../dialogue/failure.ts';
 import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
 import { type Manner, PLAIN_MANNER, type Report, type Reporter } from '../reporters/reporter.ts';
+import { type DeliveryPlan, parseDelivery } from '../request/delivery.ts';
 import { type Defaults, parseTimeout, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
 import { oneOf } from '../request/values.ts';
 import { run } from '../run/run.ts';
 import { type Aim, endedOf, runAll } from '../run/run-all.ts';
 import { operationsOf } from '../run/what-if.ts';
-import { Lines, leave } from '../runtimes/node/leave.ts';
+import { Lines, leave, print } from '../runtimes/node/leave.ts';
 import { nodeWorld } from '../runtimes/node/world.ts';
-import { refuse, type TestVerdict, testsIn } from '../verdict/judge.ts';
+import { refuse, type TestVerdict, testsIn, type Verdict } from '../verdict/judge.ts';
 import { aimsOf } from './aims.ts';
 import { parseArguments } from './arguments.ts';
 import { boundsOf } from './bounds.ts';
 import { expandExtraOpts } from './expand.ts';
 import { explain } from './explain.ts';
+import { type HandedOver, handOver, nameOf } from './hand-over.ts';
 import { helpFor } from './help.ts';
 import { type Option, optionsOf } from './options.ts';
 import { type Screen, showProgress } from './progress.ts';
@@ -54,9 +56,10 @@ export interface People {
 
 /** Runs a command from its arguments to its exit. It never returns, and leaves by one door with one report. */
 export async function main(command: Command): Promise<never> {
+  const reader = command.people === undefined ? 'platform' : 'people';
   const exit = ({ stdout, stderr = '', exitCode }: Report): never => {
     if (stderr !== '') process.stderr.write(stderr);
-    return leave(stdout, exitCode, command.people === undefined ? 'platform' : 'people');
+    return leave(stdout, exitCode, reader);
   };
   // A refusal, too, is told in the format that was asked for, once that is known.
   let { reporter } = command;
@@ -70,7 +73,18 @@ export async function main(command: Command): Promise<never> {
     const chose = (chosen: Reporter): void => {
       reporter = chosen;
     };
-    return exit(await carryOut(command, chose, (failure) => exit(refused(failure))));
+    const { report, delivery } = await carryOut(command, chose, (failure) => exit(refused(failure)));
+    if (delivery === null) return exit(report);
+    if (report.stderr !== undefined) process.stderr.write(report.stderr);
+    // Before anything that may take time or go wrong: the verdict stands.
+    print(report.stdout, reader);
+    const told = (lines: string, exitCode: number): Report => ({
+      ...(reader === 'platform' ? { stdout: lines } : { stdout: '', stderr: lines }),
+      exitCode: delivery.plan.isPassive ? exitCode : report.exitCode,
+    });
+    chose((verdict) => told(`DELIVERY UNKNOWN - ${verdict.parts[0]?.text}\n`, NO_VERDICT));
+    const { lines, exitCode } = await delivery.handOver();
+    return exit(told(lines, exitCode));
   } catch (problem) {
     return exit(refused(problem));
   }
@@ -83,13 +97,13 @@ async function carryOut(
   command: Command,
   chose: (reporter: Reporter) => void,
   end: (failure: ProbeFailure) => void,
-): Promise<Report> {
-  const stop = stopOnSignals(end);
+): Promise<Carried> {
+  const { stop, ended } = stopOnSignals(end);
   const began = nodeWorld.now();
   const { people } = command;
-  const told = (stdout: string, exitCode = 0): Report => ({
-    stdout,
-    exitCode: people === undefined ? NO_VERDICT : exitCode,
+  const told = (stdout: string, exitCode = 0): Carried => ({
+    report: { stdout, exitCode: people === undefined ? NO_VERDICT : exitCode },
+    delivery: null,
   });
   const options = optionsOf(command.name);
   const argv = process.argv.slice(2);
@@ -105,23 +119,32 @@ async function carryOut(
   const timeoutMs = parseTimeout(common, command);
   const readsInput = settings['password-stdin'] === true || readsTargets(settings);
   const awaited = readsInput ? STANDARD_INPUT_LATE : 'nobody typed a password';
+  const plan = await within(timeoutMs, began, awaited, parseDelivery(common, nodeSources));
   const aims = await within(timeoutMs, began, awaited, aimsOf(common, command));
   const requests = aims.map(({ request }) => request).filter((request) => 'policy' in request);
   const [first] = requests as [Request, ...Request[]];
   // Nothing was measured: a platform that runs it so by mistake must not read an OK.
-  if (first.whatIf) return told(listOf(aims, 'What if: '), aims.length === requests.length ? 0 : SOME_WERE_LEFT_OUT);
-  if (first.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(aims));
+  if (first.whatIf)
+    return told(listOf(aims, plan, 'What if: '), aims.length === requests.length ? 0 : SOME_WERE_LEFT_OUT);
+  if (first.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(aims, plan));
   const manner = mannerOf(first.verbosity, settings);
   const progress = showProgress(aims.length, screenOf(aims.length > 1 || people !== undefined), nodeWorld.now);
   // A platform has waited since the start; to people their own time to type a password is not the server's.
   const from = people === undefined ? began : nodeWorld.now();
   const bounds = boundsOf(requests, common, command, { from, timeoutMs });
+  const verdicts = new Map<Aim, Verdict>();
+  const aimOf = new Map(aims.map((aim) => [aim.label, aim]));
+  const carried = (report: Report): Carried => ({
+    report,
+    delivery: plan && { plan, handOver: () => handOver(plan, { verdicts, manner, ended: ended() }, stop) },
+  });
   try {
     if (aims.length === 1) {
       progress.began(aims[0]?.label ?? '');
       const deadline = from + Math.min(timeoutMs, first.plan.timeoutMs);
       const verdict = await run(first, nodeWorld, stop, deadline);
-      return reporter(people === undefined ? verdict : endedOf(verdict), manner);
+      verdicts.set(aims[0] as Aim, verdict);
+      return carried(reporter(people === undefined ? verdict : endedOf(verdict), manner));
     }
     const isStreamed = people !== undefined && settings.format === people.stream.format;
     const lines = isStreamed ? new Lines() : null;
@@ -129,6 +152,7 @@ async function carryOut(
       began: progress.began,
       ended: (label, each) => {
         progress.ended(label, each);
+        verdicts.set(aimOf.get(label) as Aim, each);
         if (lines === null) return;
         progress.erase();
         lines.write(
@@ -139,12 +163,18 @@ async function carryOut(
       },
     });
     const report = reporter(verdict, manner);
-    if (lines === null) return report;
+    if (lines === null) return carried(report);
     await lines.written();
-    return { ...report, stdout: '' };
+    return carried({ ...report, stdout: '' });
   } finally {
     progress.clear();
   }
+}
+
+/** What a run comes to: the report, and what is to be done once it is printed. */
+interface Carried {
+  readonly report: Report;
+  readonly delivery: { readonly plan: DeliveryPlan; readonly handOver: () => Promise<HandedOver> } | null;
 }
 
 /** What people are told of by the exit code where a run would leave some servers out. */
@@ -172,17 +202,20 @@ const screenOf = (isLong: boolean): Screen | null =>
     : null;
 
 /** What would be done, a line for each operation, and what would not. */
-const listOf = (aims: readonly Aim[], before: string): string =>
+const listOf = (aims: readonly Aim[], plan: DeliveryPlan | null, before: string): string =>
   aims
-    .flatMap(({ label, request }) =>
-      'policy' in request ? operationsOf(request) : [`not test ${label}: ${request.message}`],
-    )
+    .flatMap(({ label, request, addressee }) => [
+      ...('policy' in request ? operationsOf(request) : [`not test ${label}: ${request.message}`]),
+      ...(plan?.destinations ?? []).map(
+        ({ name }) => `deliver the result to ${name} for ${addressee === null ? '' : nameOf(addressee)}`,
+      ),
+    ])
     .map((operation) => `${before}${printable(operation, LONGEST_OPERATION)}\n`)
     .join('');
 
 /** Tells what is about to be done, and goes on only when somebody says yes. */
-async function askFirst(aims: readonly Aim[]): Promise<void> {
-  const answer = await nodeSources.confirmOnTerminal(`About to\n${listOf(aims, '  ')}Go on? [y/N] `);
+async function askFirst(aims: readonly Aim[], plan: DeliveryPlan | null): Promise<void> {
+  const answer = await nodeSources.confirmOnTerminal(`About to\n${listOf(aims, plan, '  ')}Go on? [y/N] `);
   if (answer === null) throw usage('--confirm has nobody to ask: there is no terminal; leave it out');
   if (!answer) throw new ProbeFailure('interrupted', 'not confirmed: nothing was done');
 }

@@ -7,15 +7,28 @@ import type { Stop } from '../probe/world.ts';
  *
  * @param nobodyRuns what is done with a signal before the run has begun
  */
-export function stopOnSignals(nobodyRuns: (failure: ProbeFailure) => void): Stop {
+export function stopOnSignals(nobodyRuns: (failure: ProbeFailure) => void): Signals {
   let end = nobodyRuns;
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(signal, () => end(new ProbeFailure('interrupted', `ended by ${signal}`)));
+  let signal: ProbeFailure | null = null;
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      signal = new ProbeFailure('interrupted', `ended by ${name}`);
+      end(signal);
+    });
   }
-  return (callback) => {
-    end = callback;
-    return () => {
-      end = nobodyRuns;
-    };
+  return {
+    stop(callback) {
+      end = callback;
+      return () => {
+        end = nobodyRuns;
+      };
+    },
+    ended: () => signal,
   };
+}
+
+export interface Signals {
+  readonly stop: Stop;
+  /** The last signal that came, if one did. */
+  readonly ended: () => ProbeFailure | null;
 }

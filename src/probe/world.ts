@@ -107,7 +107,8 @@ export interface GraphPlan {
 /** A password, or a bearer token (RFC 6750), of somebody. */
 export type SendCredential = PasswordCredential | BearerCredential;
 
-export interface HttpTerms {
+/** How an HTTPS server is reached and trusted; where nothing else is said, by its certificate for the host of the URL. */
+export interface HttpTerms extends Partial<Pick<TlsTerms, 'identity' | 'pins' | 'clientCertificate'>> {
   readonly family: 0 | 4 | 6;
   /** Null: no proxy. */
   readonly proxy: ProxyPlan | null;

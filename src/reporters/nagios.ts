@@ -9,27 +9,42 @@ import type { Manner, Reporter } from './reporter.ts';
  * alike: one `|`, on the first line; performance data only there; plain labels, fixed-point numbers, no `U`.
  */
 export const nagios: Reporter = (verdict, manner) => {
-  const lines = verdict.parts.some(isTest) ? group(verdict, manner) : single(verdict, manner);
-  const said = testsIn(verdict).filter(({ conversation }) => conversation.length > 0);
-  if (manner.verbosity > 2 && said.length > 0) {
-    const named = (test: TestVerdict): readonly Spoken[] =>
-      isTest(verdict) ? [] : [{ atMs: 0, who: '*', words: test.text }];
-    const all = said.flatMap((test) => [...named(test), ...test.conversation]);
-    lines.push('conversation:', ...all.map(spoken).map(clean));
-  }
-  return { stdout: `${lines.join('\n')}\n`, exitCode: EXIT[verdict.state] };
+  const { lines, perfdata, exitCode } = pluginOutput(verdict, manner);
+  const [first, ...more] = lines;
+  const charted = perfdata.length === 0 ? first : `${first} | ${perfdata.join(' ')}`;
+  return { stdout: `${[charted, ...more].join('\n')}\n`, exitCode };
 };
 
+/** What a plugin says, before it is put into one text: some platforms want performance data apart. */
+export interface PluginOutput {
+  readonly lines: readonly string[];
+  readonly perfdata: readonly string[];
+  readonly exitCode: number;
+}
+
+export function pluginOutput(verdict: Verdict, manner: Manner): PluginOutput {
+  const { lines, perfdata } = verdict.parts.some(isTest) ? group(verdict, manner) : single(verdict, manner);
+  const said = testsIn(verdict).filter(({ conversation }) => conversation.length > 0);
+  const exitCode = EXIT[verdict.state];
+  if (manner.verbosity < 3 || said.length === 0) return { lines, perfdata, exitCode };
+  const named = (test: TestVerdict): readonly Spoken[] =>
+    isTest(verdict) ? [] : [{ atMs: 0, who: '*', words: test.text }];
+  const all = said.flatMap((test) => [...named(test), ...test.conversation]);
+  return { lines: [...lines, 'conversation:', ...all.map(spoken).map(clean)], perfdata, exitCode };
+}
+
+type Written = Omit<PluginOutput, 'exitCode'>;
+
 /** The lines on one test, or on none. */
-function single(verdict: Verdict, manner: Manner): string[] {
-  const perfdata = isTest(verdict) ? verdict.metrics.map((metric) => written(metric)) : [];
-  const lines = [firstLine(verdict.state, headline(verdict), perfdata)];
-  if (isTest(verdict) && manner.verbosity > 0) lines.push(...details(verdict, manner).map(clean));
-  return lines;
+function single(verdict: Verdict, manner: Manner): Written {
+  const first = firstLine(verdict.state, headline(verdict));
+  if (!isTest(verdict)) return { lines: [first], perfdata: [] };
+  const more = manner.verbosity > 0 ? details(verdict, manner).map(clean) : [];
+  return { lines: [first, ...more], perfdata: verdict.metrics.map((metric) => written(metric)) };
 }
 
 /** A line that sums several tests up, one for each of them, the worst first, and what `-v` adds to each. */
-function group(verdict: Verdict, manner: Manner): string[] {
+function group(verdict: Verdict, manner: Manner): Written {
   const members = worstFirst(verdict.parts.filter((part) => isTest(part) || part.state !== 'ok'));
   const remarks = verdict.parts.filter((part) => !members.includes(part)).map(({ text }) => ` (${text})`);
   // Charts go by the place of a value: it must not change with the state.
@@ -37,17 +52,20 @@ function group(verdict: Verdict, manner: Manner): string[] {
   const charted = within(tests.map(labelled), MOST_PERFDATA);
   const left = tests.length - charted.length;
   if (left > 0) remarks.push(` (no performance data of ${left} of them: too many for one line)`);
-  const first = firstLine(verdict.state, overview(verdict.text, members) + remarks.join(''), charted.flat());
+  const first = firstLine(verdict.state, overview(verdict.text, members) + remarks.join(''));
+  const perfdata = charted.flat();
   const told = members.map((member) =>
     clean(`[${member.state.toUpperCase()}] ${isTest(member) ? headline(member) : member.text}`),
   );
-  if (manner.verbosity === 0) return [first, ...fitting(told, MOST_OCTETS - first.length)];
+  if (manner.verbosity === 0) {
+    const room = MOST_OCTETS - `${first} | ${perfdata.join(' ')}`.length;
+    return { lines: [first, ...fitting(told, room)], perfdata };
+  }
   const more = members.filter(isTest).flatMap((test) => [`${test.text}:`, ...details(test, manner)]);
-  return [first, ...told, ...more.map(clean)];
+  return { lines: [first, ...told, ...more.map(clean)], perfdata };
 }
 
-const firstLine = (state: State, text: string, perfdata: readonly string[]): string =>
-  `POP3 ${state.toUpperCase()} - ${clean(text)}${perfdata.length === 0 ? '' : ` | ${perfdata.join(' ')}`}`;
+const firstLine = (state: State, text: string): string => `POP3 ${state.toUpperCase()} - ${clean(text)}`;
 
 /** As much as a report may hold, with room for what else there is to say. */
 const MOST_PERFDATA = 40_000;

@@ -70,6 +70,12 @@ function isExcepted(host: string, port: number, except: string): boolean {
   });
 }
 
+/** What HTTPS_PROXY and NO_PROXY have for a URL. */
+export function environmentProxy(url: string, sources: Sources): ProxyPlan | null {
+  const [, host = '', port = '443'] = /^https:\/\/(\[[^\]]*\]|[^/:?#]*)(?::(\d+))?/i.exec(url) ?? [];
+  return proxyFromEnvironment(host.replace(/^\[|\]$/g, ''), Number(port), sources);
+}
+
 /** RFC 1928 §3 has the port of SOCKS; an HTTP proxy without one is on that of its URL: Go, Python and .NET have it so. */
 const SCHEMES: Readonly<Record<string, { readonly kind: ProxyPlan['kind']; readonly port: number }>> = {
   socks5: { kind: 'socks5', port: 1080 },

@@ -4,7 +4,7 @@ import type { ConnectionType } from '../pop3/visit.ts';
 import type { Tokens } from '../probe/authorise.ts';
 import type { FullTestPlan } from '../probe/full-test.ts';
 import type { ProbePlan } from '../probe/probe.ts';
-import type { HttpTerms, ProxyPlan, TlsTerms, TokenPlan } from '../probe/world.ts';
+import type { HttpTerms, TokenPlan } from '../probe/world.ts';
 import type { Policy } from '../verdict/judge.ts';
 import { STATES, type State, stateOfFailure } from '../verdict/severity.ts';
 import { CLOUDS } from './clouds.ts';
@@ -12,12 +12,13 @@ import { parseAddresses, parseFullTest } from './full-test.ts';
 import { type Host, parseHost } from './host.ts';
 import { type Login, parseLogin } from './login.ts';
 import { type Audience, cloudOf, parseOauth } from './oauth.ts';
-import { parseProxy, proxyFromEnvironment, showsProxyPassword } from './proxy.ts';
+import { environmentProxy, parseProxy, showsProxyPassword } from './proxy.ts';
 import { parseReason } from './reason.ts';
 import { isSeen } from './secret.ts';
 import type { Settings } from './settings.ts';
 import type { Sources } from './sources.ts';
 import { parseCertificateDays, parseThresholds } from './thresholds.ts';
+import { parseTls } from './tls.ts';
 import { oneOf, seconds, wholeNumber } from './values.ts';
 
 /** One validated request: afterwards nothing about it is in doubt, and nothing has touched the network. */
@@ -97,12 +98,6 @@ export async function parseRequest(settings: Settings, defaults: Defaults, sourc
     confirm: settings.confirm === true,
     verbosity,
   };
-}
-
-/** What HTTPS_PROXY and NO_PROXY have for a URL; --proxy comes before them. */
-function environmentProxy(url: string, sources: Sources): ProxyPlan | null {
-  const [, host = '', port = '443'] = /^https:\/\/(\[[^\]]*\]|[^/:?#]*)(?::(\d+))?/i.exec(url) ?? [];
-  return proxyFromEnvironment(host.replace(/^\[|\]$/g, ''), Number(port), sources);
 }
 
 /** A token is asked for where one is used; Microsoft Graph wants one of its own. */
@@ -210,37 +205,4 @@ function parseTarget(server: Host, given: Settings[string], family: 0 | 4 | 6, s
     throw usage(`-${family} and the IPv${host.address.family} address ${host.ascii} contradict each other`);
   }
   return host.address;
-}
-
-function parseTls(settings: Settings, server: Host, sources: Sources): TlsTerms {
-  const sni = settings.sni === undefined ? server : parseHost('--sni', settings.sni, sources);
-  return {
-    identity: server.ascii.replace(/\.$/, ''),
-    sni: sni.address === null ? sni.ascii.replace(/\.$/, '') : null,
-    authorities:
-      settings['ca-file'] === undefined ? null : sources.certificates('--ca-file', settings['ca-file'] as string),
-    clientCertificate: parseClientCertificate(settings, sources),
-    pins: listed(settings.pin).map(parsePin),
-  };
-}
-
-/** A fingerprint as `openssl x509 -fingerprint -sha256` prints it: colons, case and a `sha256:` before it are free. */
-function parsePin(given: string): string {
-  const digits = given
-    .toLowerCase()
-    .replace(/^sha-?256[:=]/, '')
-    .replace(/:/g, '');
-  if (!/^[0-9a-f]{64}$/.test(digits))
-    throw usage(
-      `--pin takes the SHA-256 fingerprint of a certificate, 64 hexadecimal digits, not ${JSON.stringify(given)}`,
-    );
-  return digits;
-}
-
-function parseClientCertificate(settings: Settings, sources: Sources): TlsTerms['clientCertificate'] {
-  const { 'client-certificate': path, 'client-key': keyPath = path } = settings;
-  if (path === undefined && keyPath === undefined) return null;
-  if (path === undefined) throw usage('--client-key needs --client-certificate');
-  const certificate = sources.certificates('--client-certificate', path as string);
-  return { certificate, key: sources.privateKey('--client-key', keyPath as string, certificate) };
 }

@@ -10,6 +10,8 @@ const SYSTEMD_CREDENTIALS = {
   'oauth-token': 'pop3-oauth-token',
   'oauth-client-secret': 'pop3-oauth-client-secret',
   'oauth-refresh-token': 'pop3-oauth-refresh-token',
+  'deliver-password': 'pop3-deliver-password',
+  'deliver-token': 'pop3-deliver-token',
 } as const;
 
 export type SecretName = keyof typeof SYSTEMD_CREDENTIALS;

@@ -1,6 +1,7 @@
 import { asFailure, type ProbeFailure } from '../dialogue/failure.ts';
 import { untested } from '../probe/tell.ts';
 import type { Stop, World } from '../probe/world.ts';
+import type { Addressee } from '../request/delivery.ts';
 import type { Request } from '../request/request.ts';
 import { type Bounds, sweep, type Task, type Watcher } from '../sweep/sweep.ts';
 import { gather, isTest, judge, remark, type TestVerdict, type Verdict } from '../verdict/judge.ts';
@@ -12,6 +13,8 @@ export interface Aim {
   /** As it was given. */
   readonly server: string;
   readonly request: Request | ProbeFailure;
+  /** The object of a platform its result is delivered to, if it is to be. */
+  readonly addressee: Addressee | null;
 }
 
 /**

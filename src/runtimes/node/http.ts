@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Agent, RequestOptions } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { join, text } from '../../dialogue/bytes.ts';
 import { ProbeFailure } from '../../dialogue/failure.ts';
@@ -16,6 +17,8 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
   readonly terms: HttpTerms;
+  /** Connections to take up again; without them a request has one of its own. */
+  readonly connections?: Connections;
 }
 
 /** What a server answered, whatever it was: a redirect is not followed, it is an answer. */
@@ -34,6 +37,38 @@ export interface Posting {
   readonly abandon: () => void;
 }
 
+/** Connections to one server that are kept for the next request. */
+export interface Connections {
+  readonly agent: Agent;
+  readonly close: () => void;
+}
+
+/**
+ * Keeps connections for several requests.
+ *
+ * @param most how many at a time
+ */
+export function keepConnections(most: number): Connections {
+  const { hold, letGo } = holding();
+  const agent = new (builtin.https().Agent)({ keepAlive: true, maxSockets: most });
+  // How a connection is made is the request's to say, in the options Node hands on.
+  agent.createConnection = ((options: { connectBy: (hold: Hold) => Promise<TLSSocket> }, ready: Ready) => {
+    options.connectBy(hold).then(
+      (socket) => ready(null, socket),
+      (error: Error) => ready(error, undefined as never),
+    );
+  }) as never;
+  return {
+    agent,
+    close() {
+      agent.destroy();
+      letGo();
+    },
+  };
+}
+
+type Ready = (error: Error | null, socket: TLSSocket) => void;
+
 /** More than any answer that is meant for us; what is longer is not read on. */
 const LONGEST_ANSWER = 1 << 20;
 
@@ -47,7 +82,7 @@ const LONGEST_ANSWER = 1 << 20;
  *   `connection-refused`, `certificate-expired`, `tls-failed`, `hung-up` …, `proxy-failed` of the phase `proxy`, and
  *   `protocol-violation` for what is not HTTP or too long
  */
-export function post({ url, headers, body, terms }: HttpRequest): Posting {
+export function post({ url, headers, body, terms, connections }: HttpRequest): Posting {
   let isAbandoned = false;
   let wasSent = false;
   let isAnswered = false;
@@ -64,14 +99,7 @@ export function post({ url, headers, body, terms }: HttpRequest): Posting {
       port: target.port,
       path: target.path,
       headers: { ...headers, 'Content-Length': body.length },
-      // Without an agent there is no connection to take up again, and the server is told that there will be none.
-      createConnection: (_, ready) => {
-        open(target, terms, hold).then(
-          (socket) => ready(null, socket),
-          (error: Error) => ready(error, undefined as never),
-        );
-        return undefined;
-      },
+      ...(connections === undefined ? alone(target, terms, hold) : kept(connections, target, terms)),
     });
     hold(() => call.destroy());
     call.on('finish', () => {
@@ -96,6 +124,22 @@ export function post({ url, headers, body, terms }: HttpRequest): Posting {
   };
   return { done, wasSent: () => wasSent, abandon };
 }
+
+/** Without an agent there is no connection to take up again, and the server is told that there will be none. */
+const alone = (target: Target, terms: HttpTerms, hold: Hold): RequestOptions => ({
+  createConnection: (_, ready) => {
+    open(target, terms, hold).then(
+      (socket) => ready(null, socket),
+      (error: Error) => ready(error, undefined as never),
+    );
+    return undefined;
+  },
+});
+
+const kept = ({ agent }: Connections, target: Target, terms: HttpTerms): RequestOptions => {
+  const connectBy = (hold: Hold): Promise<TLSSocket> => open(target, terms, hold);
+  return { agent, connectBy } as RequestOptions;
+};
 
 interface Target {
   readonly host: string;
@@ -129,14 +173,10 @@ function refuseUnsendable(name: string, value: string): void {
 /** A connection to a server that has proved who it is. */
 async function open({ host, port }: Target, way: HttpTerms, hold: Hold): Promise<TLSSocket> {
   const address = parseAddress(host);
-  const name = host.replace(/\.$/, ''); // RFC 6066 §3: without the dot that ends an absolute name
-  const terms: TlsTerms = {
-    identity: name,
-    sni: address === null ? name : null,
-    authorities: way.authorities,
-    pins: [],
-    clientCertificate: null,
-  };
+  // RFC 6066 §3: without the dot that ends an absolute name.
+  const { identity = host.replace(/\.$/, ''), pins = [], clientCertificate = null } = way;
+  const sni = parseAddress(identity) === null ? identity : null;
+  const terms: TlsTerms = { identity, sni, authorities: way.authorities, pins, clientCertificate };
   const context = prepareTls(terms);
   const plain = await reachBy(way, address ?? host, port, hold);
   const { socket, secured } = await startTls(plain, terms, context, false, () => undefined);

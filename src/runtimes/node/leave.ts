@@ -7,13 +7,8 @@ import { lookupsInThreads } from './dns.ts';
  * @param stdout written with blocking calls: nothing is lost to an exit that comes before a stream has drained
  * @param reader a platform may not read, and is not waited for; people page through as long a report as there is
  */
-export function leave(stdout: string, exitCode: number, reader: 'platform' | 'people'): never {
-  const report = Buffer.from(stdout, 'utf8');
-  if (reader === 'platform') writeAll(bounded(report), PATIENCE_MS);
-  else {
-    letSignalsEnd();
-    writeAll(report, Number.POSITIVE_INFINITY);
-  }
+export function leave(stdout: string, exitCode: number, reader: Reader): never {
+  print(stdout, reader);
   // Node waits for its threads, and a lookup in one cannot be called back. Another program in our place need not
   // wait: the shell takes over this process and ends with our code.
   const { execve } = process as { execve?: (file: string, argv: readonly string[], env: object) => never };
@@ -25,6 +20,19 @@ export function leave(stdout: string, exitCode: number, reader: 'platform' | 'pe
     }
   }
   process.exit(exitCode);
+}
+
+export type Reader = 'platform' | 'people';
+
+/** Prints a report and stays: there is something to be done that must not hold it up. */
+export function print(stdout: string, reader: Reader): void {
+  const report = Buffer.from(stdout, 'utf8');
+  if (reader === 'platform') {
+    writeAll(bounded(report), PATIENCE_MS);
+    return;
+  }
+  letSignalsEnd();
+  writeAll(report, Number.POSITIVE_INFINITY);
 }
 
 /**

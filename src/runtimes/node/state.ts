@@ -10,6 +10,10 @@ export interface StateFolder {
   readonly write: (name: string, content: string) => void;
   /** Writes a file unless there is one already. */
   readonly create: (name: string, content: string) => void;
+  /** The names of the files in it that begin so, in their order. */
+  readonly list: (beginning: string) => readonly string[];
+  readonly remove: (name: string) => void;
+  readonly rename: (from: string, to: string) => void;
 }
 
 /**
@@ -78,6 +82,13 @@ function prepared(path: string, isShared: boolean, what: 'to read' | 'to write')
           if ((error as { code?: string }).code !== 'EEXIST') throw error;
         }
       }),
+    list: (beginning) =>
+      fs
+        .readdirSync(path)
+        .filter((name) => name.startsWith(beginning))
+        .sort(),
+    remove: (name) => fs.rmSync(`${path}/${name}`, { force: true }),
+    rename: (from, to) => fs.renameSync(`${path}/${from}`, `${path}/${to}`),
   };
 }
 
