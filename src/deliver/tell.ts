@@ -18,9 +18,6 @@ export function tellDeliveries(deliveries: readonly Delivery[], now: number): To
   };
 }
 
-/** One line on a delivery that did not come to an end of its own. */
-export const tellBug = (text: string): string => written('unknown', printable(text, LONGEST_LINE));
-
 /** Trouble that may pass by itself; what waits will be delivered. Of anything else somebody has to know. */
 const PASSING: readonly Reason[] = [
   'dns-not-found',
