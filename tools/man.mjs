@@ -67,13 +67,13 @@ const FILES = [
   ],
   [
     '~/.local/state/pop-connectivity/',
-    'what runs leave for each other, where no other folder is named (`--state-dir`): the key of the markers, unfinished runs, tokens; never a password',
+    'what runs leave for each other, where no other folder is named (`--state-dir`): the key of the markers, unfinished runs, tokens, results that could not be delivered; never a password',
   ],
 ];
 
 /** @type {readonly Row[]} */
 const ENVIRONMENT = [
-  ['CREDENTIALS_DIRECTORY', "systemd's credentials: pop3-password and those for OAuth"],
+  ['CREDENTIALS_DIRECTORY', "systemd's credentials: pop3-password, those for OAuth and for a delivery"],
   ['MP_CONFIG_FILE, NAGIOS_CONFIG_PATH', 'where `--extra-opts` looks first for its file'],
   ['STATE_DIRECTORY, XDG_STATE_HOME', 'where the state folder is'],
   ['HTTPS_PROXY, NO_PROXY', 'the proxy for HTTPS, where there is no `--proxy`'],
