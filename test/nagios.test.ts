@@ -533,3 +533,51 @@ describe('several tests', () => {
     expect(exitCode).toBe(3);
   });
 });
+
+describe('through an NRPE that cuts after 1 KiB', () => {
+  const NARROW = { ...PLAIN_MANNER, isNarrow: true };
+  const octets = (text: string): number => Buffer.byteLength(text);
+  const values = (stdout: string): readonly string[] => /\| (.*)/.exec(stdout)?.[1]?.split(' ') ?? [];
+  const WHOLE = /^('[^']+'|[a-z_]+)=-?\d+(\.\d+)?s?(;[^;]*){0,3}$/;
+
+  const servers = (count: number): Verdict =>
+    gather(
+      '',
+      Array.from({ length: count }, (_, at) => ({
+        ...judge({ ...GOOD, casServer: `pop${at}.example.com` } as ProbeResult, policy()),
+        text: `pop${at}.example.com`,
+      })),
+    );
+
+  test.each([1, 2, 5, 20, 500])('%d servers fit in, their values whole, and what is left out is said', (count) => {
+    const { stdout } = nagios(servers(count), NARROW);
+    expect(octets(stdout)).toBeLessThanOrEqual(1024);
+    for (const value of values(stdout)) expect(value).toMatch(WHOLE);
+    const charted = new Set(values(stdout).map((value) => value.replace(/::.*/, ''))).size;
+    expect(charted).toBeGreaterThan(0);
+    if (charted < count) expect(stdout).toContain(`(no performance data of ${count - charted} of them`);
+  });
+
+  test('one server fits in, however long the octets of its words are', () => {
+    const words = 'ж'.repeat(400);
+    const phases = METRIC_NAMES.filter((name) => name.startsWith('time_')).map((name) => ({
+      name: name.slice(5),
+      ms: 123_456.7,
+    }));
+    const result = failed({ phase: 'login', reason: 'login-refused', message: words, hint: 'x' }, 1, {
+      phases,
+    } as never);
+    const wide = nagios(judge(result, policy()), PLAIN_MANNER).stdout;
+    expect(octets(wide)).toBeGreaterThan(1024);
+    const { stdout } = nagios(judge(result, policy()), NARROW);
+    expect(octets(stdout.slice(stdout.indexOf('|')))).toBeLessThan(1024 - octets(words));
+    for (const value of values(stdout)) expect(value).toMatch(WHOLE);
+  });
+
+  test('who asks for more has a newer one', () => {
+    const many = servers(60);
+    const { stdout } = nagios(many, { ...NARROW, verbosity: 1 });
+    expect(values(stdout)).toHaveLength(120);
+    expect(nagios(many, PLAIN_MANNER).stdout).toContain("'pop59.example.com::time'=");
+  });
+});

@@ -193,6 +193,8 @@ const mannerOf = (verbosity: number, settings: Settings): Manner => ({
   width: process.stdout.isTTY ? process.stdout.columns || USUAL_COLUMNS : null,
   monitoringContext: settings['monitoring-context'] === true,
   isColoured: process.stdout.isTTY && (process.env.NO_COLOR ?? '') === '',
+  // NRPE says that it is there, and not to what kind of client it will answer.
+  isNarrow: process.env.NRPE_PROGRAMVERSION !== undefined,
 });
 
 /** Where somebody watches, if it is worth it. */

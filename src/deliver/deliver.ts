@@ -53,7 +53,7 @@ export function deliver(
   results: readonly PassiveResult[],
   stop: Stop,
 ): Promise<readonly Delivery[]> {
-  const until = Date.now() + timeoutMs;
+  const until = performance.now() + timeoutMs;
   const ends: ((failure: ProbeFailure) => void)[] = [];
   const cancelStop = stop((failure) => {
     for (const end of ends) end(failure);
@@ -67,7 +67,7 @@ export function deliver(
 interface Terms {
   readonly stateDir: string | null;
   readonly maxAgeMs: number;
-  /** When it has to have ended, in milliseconds since 1970. */
+  /** When it has to have ended, on the clock of `performance.now()`. */
   readonly until: number;
   /** Whom to tell that it is to end early. */
   readonly ended: (callback: (failure: ProbeFailure) => void) => void;
@@ -114,8 +114,8 @@ async function locked(spool: Spool, { until, ended }: Terms): Promise<boolean> {
   ended(() => {
     isOver = true;
   });
-  while (!spool.lock(until - Date.now())) {
-    if (isOver || Date.now() + ASK_AGAIN_MS > until) return false;
+  while (!spool.lock(until - performance.now())) {
+    if (isOver || performance.now() + ASK_AGAIN_MS > until) return false;
     await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
   }
   return true;
@@ -153,7 +153,7 @@ async function attempt(destination: Destination, results: readonly PassiveResult
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
         () => reject(new ProbeFailure('timed-out', 'the time for it was over')),
-        terms.until - Date.now(),
+        terms.until - performance.now(),
       );
       terms.ended(reject);
     });

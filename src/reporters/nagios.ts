@@ -1,3 +1,4 @@
+import { utf8 } from '../dialogue/bytes.ts';
 import type { RoundTrip, Spoken } from '../probe/result.ts';
 import { isTest, type TestVerdict, testsIn, type Verdict } from '../verdict/judge.ts';
 import type { Metric } from '../verdict/metric.ts';
@@ -40,7 +41,9 @@ function single(verdict: Verdict, manner: Manner): Written {
   const first = firstLine(verdict.state, headline(verdict));
   if (!isTest(verdict)) return { lines: [first], perfdata: [] };
   const more = manner.verbosity > 0 ? details(verdict, manner).map(clean) : [];
-  return { lines: [first, ...more], perfdata: verdict.metrics.map((metric) => written(metric)) };
+  const perfdata = verdict.metrics.map((metric) => written(metric));
+  const room = isTight(manner) ? MOST_OCTETS - octetsOf(first) : MOST_PERFDATA;
+  return { lines: [first, ...more], perfdata: within(perfdata.map(alone), room).flat() };
 }
 
 /** A line that sums several tests up, one for each of them, the worst first, and what `-v` adds to each. */
@@ -49,7 +52,7 @@ function group(verdict: Verdict, manner: Manner): Written {
   const remarks = verdict.parts.filter((part) => !members.includes(part)).map(({ text }) => ` (${text})`);
   // Charts go by the place of a value: it must not change with the state.
   const tests = verdict.parts.filter(isTest).sort((a, b) => (a.text < b.text ? -1 : 1));
-  const charted = within(tests.map(labelled), MOST_PERFDATA);
+  const charted = within(tests.map(labelled), isTight(manner) ? LEAST_PERFDATA : MOST_PERFDATA);
   const left = tests.length - charted.length;
   if (left > 0) remarks.push(` (no performance data of ${left} of them: too many for one line)`);
   const first = firstLine(verdict.state, overview(verdict.text, members) + remarks.join(''));
@@ -58,7 +61,7 @@ function group(verdict: Verdict, manner: Manner): Written {
     clean(`[${member.state.toUpperCase()}] ${isTest(member) ? headline(member) : member.text}`),
   );
   if (manner.verbosity === 0) {
-    const room = MOST_OCTETS - `${first} | ${perfdata.join(' ')}`.length;
+    const room = MOST_OCTETS - octetsOf(`${first} | ${perfdata.join(' ')}`);
     return { lines: [first, ...fitting(told, room)], perfdata };
   }
   const more = members.filter(isTest).flatMap((test) => [`${test.text}:`, ...details(test, manner)]);
@@ -69,12 +72,21 @@ const firstLine = (state: State, text: string): string => `POP3 ${state.toUpperC
 
 /** As much as a report may hold, with room for what else there is to say. */
 const MOST_PERFDATA = 40_000;
+/** Within what NRPE of the old kind carries. */
+const LEAST_PERFDATA = 450;
+
+/** Who asks for more lines has a reader that takes them. */
+const isTight = ({ isNarrow, verbosity }: Manner): boolean => isNarrow && verbosity === 0;
+
+const alone = (value: string): readonly string[] => [value];
+
+const octetsOf = (text: string): number => utf8(text).length;
 
 /** The first of some groups of values, as many as fit. */
 function within(groups: readonly (readonly string[])[], most: number): readonly (readonly string[])[] {
   let used = 0;
   return groups.filter((group) => {
-    used += group.join(' ').length + 1;
+    used += octetsOf(group.join(' ')) + 1;
     return used <= most;
   });
 }
@@ -87,7 +99,7 @@ const MOST_LINES = 20;
 function fitting(lines: readonly string[], room: number): readonly string[] {
   let used = 0;
   const fit = lines.filter((line, at) => {
-    used += line.length + 1;
+    used += octetsOf(line) + 1;
     return at === 0 || (at < MOST_LINES && used < room - 40);
   });
   return fit.length === lines.length ? fit : [...fit, `… and ${lines.length - fit.length} more; -v shows them`];

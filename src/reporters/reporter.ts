@@ -13,10 +13,18 @@ export interface Manner {
   readonly monitoringContext: boolean;
   /** Whether a terminal may be given colours: not where NO_COLOR is set. Without a terminal there are none. */
   readonly isColoured: boolean;
+  /** Whether what carries the output may cut it after 1 KiB, in the middle of a number: NRPE to an old client. */
+  readonly isNarrow: boolean;
 }
 
 /** For a machine, and for whoever asked for nothing else. */
-export const PLAIN_MANNER: Manner = { verbosity: 0, width: null, monitoringContext: false, isColoured: false };
+export const PLAIN_MANNER: Manner = {
+  verbosity: 0,
+  width: null,
+  monitoringContext: false,
+  isColoured: false,
+  isNarrow: false,
+};
 
 export interface Report {
   readonly stdout: string;
