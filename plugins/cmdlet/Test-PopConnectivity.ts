@@ -21,10 +21,10 @@ void main({
     ["Contoso12,Contoso13 -u '@cred' --format html > report.html", 'two servers, and a report for people'],
     ['--targets farm.yaml --format ndjson', 'every server in a file, a line of JSON for each'],
   ],
+  formats: { table, list, csv, html: htmlReport, json, ndjson },
   people: {
     spelling: fromPowerShell,
     prepare: cmdletSettings,
-    formats: { table, list, csv, html: htmlReport, json, ndjson },
     conversationIn: ['html'],
     stream: { format: 'ndjson', line: ndjsonLine },
   },

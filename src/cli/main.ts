@@ -34,6 +34,12 @@ export interface Command extends Defaults {
   /** The arguments of the usual run. */
   readonly usage: string;
   readonly reporter: Reporter;
+  /** The values of --format, where it has that. */
+  readonly formats?: Readonly<Record<string, Reporter>>;
+  /** What its platform reads: a plugin's output, bounded; or a document, which is of no use in part. */
+  readonly output?: 'document';
+  /** What there is to be tested, for --discover. */
+  readonly discover?: (aims: readonly Aim[]) => string;
   /** Arguments, and what they do. */
   readonly examples: readonly (readonly [string, string])[];
   /** What a command for people has beyond one for a platform. */
@@ -46,9 +52,7 @@ export interface People {
   readonly spelling: (argv: readonly string[], options: readonly Option[]) => readonly string[];
   /** What settings mean to this command, and what is to be remarked on. */
   readonly prepare: (settings: Settings) => { readonly settings: Settings; readonly remarks: readonly string[] };
-  /** The values of --format. */
-  readonly formats: Readonly<Record<string, Reporter>>;
-  /** Those of them that tell what was said. */
+  /** The formats that tell what was said. */
   readonly conversationIn: readonly string[];
   /** The format whose lines are written as the results come, and how. */
   readonly stream: { readonly format: string; readonly line: (test: TestVerdict, manner: Manner) => string };
@@ -56,7 +60,7 @@ export interface People {
 
 /** Runs a command from its arguments to its exit. It never returns, and leaves by one door with one report. */
 export async function main(command: Command): Promise<never> {
-  const reader = command.people === undefined ? 'platform' : 'people';
+  const reader = command.people === undefined ? (command.output ?? 'platform') : 'people';
   const exit = ({ stdout, stderr = '', exitCode }: Report): never => {
     if (stderr !== '') process.stderr.write(stderr);
     return leave(stdout, exitCode, reader);
@@ -79,7 +83,7 @@ export async function main(command: Command): Promise<never> {
     // Before anything that may take time or go wrong: the verdict stands.
     print(report.stdout, reader);
     const told = (lines: string, exitCode: number): Report => ({
-      ...(reader === 'platform' ? { stdout: lines } : { stdout: '', stderr: lines }),
+      ...(command.people === undefined ? { stdout: lines } : { stdout: '', stderr: lines }),
       exitCode: delivery.plan.isPassive ? exitCode : report.exitCode,
     });
     chose((verdict) => told(`DELIVERY UNKNOWN - ${verdict.parts[0]?.text}\n`, NO_VERDICT));
@@ -123,6 +127,9 @@ async function carryOut(
   const aims = await within(timeoutMs, began, awaited, aimsOf(common, command));
   const requests = aims.map(({ request }) => request).filter((request) => 'policy' in request);
   const [first] = requests as [Request, ...Request[]];
+  if (settings.discover === true && command.discover !== undefined) {
+    return { report: { stdout: `${command.discover(aims)}\n`, exitCode: 0 }, delivery: null };
+  }
   // Nothing was measured: a platform that runs it so by mistake must not read an OK.
   if (first.whatIf)
     return told(listOf(aims, plan, 'What if: '), aims.length === requests.length ? 0 : SOME_WERE_LEFT_OUT);
@@ -180,9 +187,8 @@ interface Carried {
 /** What people are told of by the exit code where a run would leave some servers out. */
 const SOME_WERE_LEFT_OUT = 1;
 
-function reporterOf({ people, reporter }: Command, { format }: Settings): Reporter {
-  if (people === undefined || format === undefined) return reporter;
-  return people.formats[oneOf('--format', format, Object.keys(people.formats), '')] as Reporter;
+function reporterOf({ formats = {}, reporter }: Command, { format }: Settings): Reporter {
+  return format === undefined ? reporter : (formats[oneOf('--format', format, Object.keys(formats), '')] as Reporter);
 }
 
 /** Of a terminal that does not know how wide it is. */

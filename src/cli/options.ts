@@ -7,8 +7,8 @@ export interface Option {
   readonly kind: 'text' | 'list' | 'optional' | 'flag' | 'count';
   /** What Exchange's cmdlet calls it: the front of Test-PopConnectivity prefers these names to ours. */
   readonly cmdlet?: string;
-  /** The one command that has it. */
-  readonly only?: 'Test-PopConnectivity';
+  /** The commands that have it, where not all do. */
+  readonly only?: readonly string[];
   /** The value is a secret: a file that holds it may not lie open. */
   readonly secret?: true;
   /** What --help calls the value. */
@@ -29,7 +29,13 @@ export interface Option {
 
 /** What a command takes: what all do, and what it has alone. */
 export const optionsOf = (command: string): readonly Option[] =>
-  TABLE.filter(({ only }) => only === undefined || only === command);
+  TABLE.filter(
+    ({ only, group }) =>
+      (only === undefined || only.includes(command)) && (group !== 'Delivery' || !DOCUMENTING.includes(command)),
+  );
+
+/** Their platforms read a document, and would find a line on a delivery in it. */
+const DOCUMENTING: readonly string[] = ['zabbix_pop3', 'scom_pop3', 'checkmk_pop3', 'prtg_pop3', 'telegraf_pop3'];
 
 /** Every option there is. The cmdlet's parameters keep their names. */
 const TABLE: readonly Option[] = [
@@ -373,7 +379,7 @@ const TABLE: readonly Option[] = [
   {
     name: 'mailbox-server',
     cmdlet: 'MailboxServer',
-    only: 'Test-PopConnectivity',
+    only: ['Test-PopConnectivity'],
     kind: 'text',
     value: 'SERVER',
     group: 'Directory',
@@ -382,7 +388,7 @@ const TABLE: readonly Option[] = [
   {
     name: 'domain-controller',
     cmdlet: 'DomainController',
-    only: 'Test-PopConnectivity',
+    only: ['Test-PopConnectivity'],
     kind: 'text',
     value: 'FQDN',
     group: 'Directory',
@@ -391,7 +397,7 @@ const TABLE: readonly Option[] = [
   {
     name: 'reset-test-account-credentials',
     cmdlet: 'ResetTestAccountCredentials',
-    only: 'Test-PopConnectivity',
+    only: ['Test-PopConnectivity'],
     kind: 'flag',
     group: 'Directory',
     help: 'give the test account a new password (not there yet)',
@@ -577,7 +583,7 @@ const TABLE: readonly Option[] = [
   },
   {
     name: 'format',
-    only: 'Test-PopConnectivity',
+    only: ['Test-PopConnectivity'],
     kind: 'text',
     value: 'FORMAT',
     group: 'Output',
@@ -586,7 +592,7 @@ const TABLE: readonly Option[] = [
   {
     name: 'monitoring-context',
     cmdlet: 'MonitoringContext',
-    only: 'Test-PopConnectivity',
+    only: ['Test-PopConnectivity'],
     kind: 'flag',
     group: 'Output',
     help: 'add monitoring events and performance counters',

@@ -22,7 +22,8 @@ export function leave(stdout: string, exitCode: number, reader: Reader): never {
   process.exit(exitCode);
 }
 
-export type Reader = 'platform' | 'people';
+/** A platform, people, or a platform that has no use for a part of what it is told. */
+export type Reader = 'platform' | 'people' | 'document';
 
 /** Prints a report and stays: there is something to be done that must not hold it up. */
 export function print(stdout: string, reader: Reader): void {
