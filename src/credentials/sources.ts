@@ -3,7 +3,7 @@ import type { FileKind, Sources } from '../request/sources.ts';
 import { familyOf } from '../runtimes/node/address.ts';
 import { certificatesIn } from '../runtimes/node/authorities.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
-import { LONGEST_FILE, readRegularFile } from '../runtimes/node/files.ts';
+import { LONGEST_FILE, openToAll, readRegularFile } from '../runtimes/node/files.ts';
 import { askOnTerminal, confirmOnTerminal } from './prompt.ts';
 
 /** What a request takes from the machine it is made on, with Node. */
@@ -24,9 +24,9 @@ function readFile(option: string, path: string, kind: FileKind): string {
   const refuse = (why: string): ProbeFailure => new ProbeFailure('configuration', `${option} ${path}: ${why}`);
   try {
     const { octets, mode } = readRegularFile(path);
-    const { S_IROTH, S_IWOTH } = builtin.fs().constants;
-    if (kind === 'secret' && (mode & S_IROTH) !== 0) throw refuse('everyone may read it (chmod o-r)');
-    if (kind === 'secret' && (mode & S_IWOTH) !== 0) throw refuse('everyone may write it (chmod o-w)');
+    const open = kind === 'secret' ? openToAll(mode) : null;
+    if (open === 'to read') throw refuse('everyone may read it (chmod o-r)');
+    if (open === 'to write') throw refuse('everyone may write it (chmod o-w)');
     if (builtin.buffer().isUtf8(octets)) return textOf(octets);
     if (kind === 'certificates') return octets.toString('latin1');
     throw refuse('not UTF-8');

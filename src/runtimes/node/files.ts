@@ -27,4 +27,17 @@ export function readRegularFile(path: string): {
   }
 }
 
+/**
+ * Whether everyone may read or write a file, by its mode. Windows has none: Node makes one up that says so of every file,
+ * and who may do what is in an access control list that it does not show.
+ *
+ * @param system as `process.platform` has it
+ */
+export function openToAll(mode: number, system: string = process.platform): 'to read' | 'to write' | null {
+  const { S_IROTH, S_IWOTH } = builtin.fs().constants;
+  if (system === 'win32') return null;
+  if ((mode & S_IROTH) !== 0) return 'to read';
+  return (mode & S_IWOTH) !== 0 ? 'to write' : null;
+}
+
 const refused = (code: string, message: string): Error => Object.assign(new Error(message), { code });

@@ -2,7 +2,7 @@ import { ProbeFailure } from '../../dialogue/failure.ts';
 import { SHORTEST_KEY } from '../../probe/marker.ts';
 import type { Left, LeftRun, Memory, MemoryTerms } from '../../probe/world.ts';
 import { builtin } from './builtin.ts';
-import { readRegularFile } from './files.ts';
+import { openToAll, readRegularFile } from './files.ts';
 import { lock } from './lock.ts';
 import { openState, type StateFolder } from './state.ts';
 
@@ -87,8 +87,7 @@ function sharedKey(path: string): Uint8Array {
   } catch (error) {
     throw refused(`--marker-key-file ${path}`, `cannot be read (${(error as { code?: string }).code ?? 'unknown'})`);
   }
-  const { S_IROTH, S_IWOTH } = builtin.fs().constants;
-  if ((file.mode & (S_IROTH | S_IWOTH)) !== 0) {
+  if (openToAll(file.mode) !== null) {
     throw refused(`--marker-key-file ${path}`, 'everyone may read or write it (chmod o-rw)');
   }
   return decoded(`--marker-key-file ${path}`, file.octets.toString('latin1'));
