@@ -17,6 +17,7 @@ export default defineConfig({
             'test/sasl/*.test.ts',
             'test/send/*.test.ts',
             'test/credentials/*.test.ts',
+            'test/deliver/*.test.ts',
           ],
           testTimeout: 30_000,
         },

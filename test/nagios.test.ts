@@ -512,13 +512,17 @@ describe('several tests', () => {
     expect(labels(turned)).toEqual(labels(good));
   });
 
-  test('stay within 1 KiB, and say what was left out', () => {
+  test('are twenty lines at the most, below NRPE within 1 KiB, and say what was left out', () => {
     for (const [good, bad] of [
       [0, 8],
       [6, 4],
       [9, 0],
+      [9, 30],
     ] as const) {
-      const { stdout } = nagios(farm(good, bad), MANNER);
+      const wide = nagios(farm(good, bad), MANNER).stdout;
+      expect(wide.match(/^\[/gm)).toHaveLength(Math.min(20, good + bad));
+      expect(/\n… and 19 more; -v shows them\n$/.test(wide)).toBe(good + bad > 20);
+      const { stdout } = nagios(farm(good, bad), { ...MANNER, isNarrow: true });
       expect(Buffer.byteLength(stdout), stdout).toBeLessThanOrEqual(1024);
       if (good + bad > 8) expect(stdout).toMatch(/\n… and \d+ more; -v shows them\n$/);
     }

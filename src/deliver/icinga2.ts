@@ -1,5 +1,6 @@
 import { base64, utf8 } from '../dialogue/bytes.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
+import { type Mask, maskFor } from '../dialogue/secret.ts';
 import type { DestinationPlan } from '../request/delivery.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
 import { type HttpAnswer, keepConnections, post } from '../runtimes/node/http.ts';
@@ -22,13 +23,14 @@ export const icinga2 = (plan: Plan): Destination => ({
     hold(connections.close);
     const url = `${plan.url}/v1/actions/process-check-result`;
     const headers = headersFor(plan);
+    const mask = maskFor(plan.credential === null ? [] : [plan.credential.password]);
     const checkSource = plan.checkSource ?? builtin.os().hostname();
     try {
       await eachOf(results, CONNECTIONS, async (result) => {
         const body = utf8(JSON.stringify(bodyOf(result, checkSource, plan.ttlS)));
         const posting = post({ url, headers, body, terms: plan.http, connections });
         hold(posting.abandon);
-        settled(result, refusalIn(await posting.done));
+        settled(result, refusalIn(await posting.done, mask));
       });
     } finally {
       connections.close();
@@ -62,25 +64,42 @@ const bodyOf = (result: PassiveResult, checkSource: string, ttlS: number | null)
  *
  * @throws ProbeFailure where it takes none at all, or none now
  */
-function refusalIn(answer: HttpAnswer): string | null {
-  const { status } = answer;
-  if (status === 200) return null;
-  if (status === 404) return `Icinga has no such service (HTTP 404)`;
+function refusalIn({ status, body }: HttpAnswer, mask: Mask): string | null {
   if (status === 401) throw new ProbeFailure('configuration', 'the API user or password was not accepted (HTTP 401)');
   if (status === 403) {
     throw new ProbeFailure('configuration', 'the API user may not actions/process-check-result (HTTP 403)');
   }
-  const said = saidBy(answer);
-  if (status === 400 || status === 409 || status === 422) return `Icinga refused it: HTTP ${status}${said}`;
-  throw new ProbeFailure(status >= 500 ? 'server-temporary' : 'configuration', `Icinga answered HTTP ${status}${said}`);
+  const said = saidIn(body);
+  if (said === null && status < 500) {
+    throw new ProbeFailure('configuration', `the answer is not one of Icinga (HTTP ${status}): look at the URL`);
+  }
+  // 409: it has a newer one, as from 2.14 on it says. Then nothing is lost that it still wants.
+  if (said?.isOnResult && (status === 200 || (status === 409 && /newer/i.test(said.words)))) return null;
+  if (status === 404 && said?.words.startsWith('No objects found')) return NO_SERVICE;
+  // What it fails at is refused as well: the others are not to wait for it.
+  const isRefused = said?.isOnResult ? status !== 503 : status === 400;
+  const words = `HTTP ${status}${quoted(mask(said?.words ?? ''))}`;
+  if (isRefused) return `Icinga refused it: ${words}`;
+  throw new ProbeFailure(status >= 500 ? 'server-temporary' : 'configuration', `Icinga answered ${words}`);
 }
 
-/** The words of an answer, in an error of its own or in that of its one result. */
-function saidBy({ body }: HttpAnswer): string {
+/** To a user without the permission Icinga says the same, up to 2.13 at least. */
+const NO_SERVICE = 'Icinga has no such service, or the API user may not actions/process-check-result (HTTP 404)';
+
+interface Said {
+  readonly words: string;
+  /** They are on the one result; else on the request. */
+  readonly isOnResult: boolean;
+}
+
+/** What Icinga says in an answer; null where it is not Icinga that answers. */
+function saidIn(body: string): Said | null {
   try {
-    const { status, results } = JSON.parse(body) as { status?: unknown; results?: readonly { status?: unknown }[] };
-    return quoted(results?.[0]?.status ?? status);
+    const { error, status, results } = JSON.parse(body) as Partial<Record<string, unknown>>;
+    const [result] = Array.isArray(results) ? (results as readonly { readonly status?: unknown }[]) : [];
+    if (typeof result?.status === 'string') return { words: result.status, isOnResult: true };
+    return typeof error === 'number' && typeof status === 'string' ? { words: status, isOnResult: false } : null;
   } catch {
-    return '';
+    return null;
   }
 }

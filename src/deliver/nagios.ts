@@ -86,33 +86,25 @@ const pause = (hold: Hold): Promise<void> =>
 /** PIPE_BUF of Linux. */
 const LONGEST_COMMAND = 4096;
 
-/** One line; what does not fit is cut from the end of the long text, and that is said. */
+/** One line. What does not fit is left out, from the end, by whole lines and whole values, and that is said. */
 export function commandOf({ host, service, state, output, perfdata, ended }: PassiveResult): string {
   const command = `[${Math.floor(ended / 1000)}] PROCESS_SERVICE_CHECK_RESULT;${host};${service};${state};`;
-  const room = LONGEST_COMMAND - Buffer.byteLength(`${command}${CUT}\n`);
   const [first = '', ...more] = output.split('\n').map(escaped);
-  const whole = [charted(first, perfdata, room), ...more];
-  let text = whole[0] as string;
-  for (const line of whole.slice(1)) {
-    if (Buffer.byteLength(text) + Buffer.byteLength(line) + 2 > room) return `${command}${text}${CUT}\n`;
-    text += `\\n${line}`;
+  const parts = [...perfdata.map((value, at) => (at === 0 ? ' | ' : ' ') + value), ...more.map((line) => `\\n${line}`)];
+  const whole = `${command}${first}${parts.join('')}\n`;
+  if (Buffer.byteLength(whole) <= LONGEST_COMMAND) return whole;
+  const room = LONGEST_COMMAND - Buffer.byteLength(`${command}${CUT}\n`);
+  let text = cut(first, room);
+  let left = room - Buffer.byteLength(text);
+  for (const part of parts) {
+    left -= Buffer.byteLength(part);
+    if (left < 0) break;
+    text += part;
   }
-  return `${command}${text}\n`;
+  return `${command}${text}${CUT}\n`;
 }
 
 const CUT = '\\n… the rest is left out';
-
-/** The first line with as much performance data as fits: whole values, never half of one. */
-function charted(first: string, perfdata: readonly string[], room: number): string {
-  let line = cut(first, room);
-  let before = ' | ';
-  for (const value of perfdata) {
-    if (Buffer.byteLength(line) + Buffer.byteLength(before + value) > room) break;
-    line += before + value;
-    before = ' ';
-  }
-  return line;
-}
 
 /** A text of at most that many octets, without half a character at its end. */
 function cut(text: string, octets: number): string {

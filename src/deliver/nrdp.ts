@@ -1,5 +1,6 @@
 import { utf8 } from '../dialogue/bytes.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
+import { type Mask, maskFor } from '../dialogue/secret.ts';
 import type { DestinationPlan } from '../request/delivery.ts';
 import { type HttpAnswer, post } from '../runtimes/node/http.ts';
 import type { Destination, PassiveResult } from './destination.ts';
@@ -24,7 +25,7 @@ export const nrdp = ({ url, http: terms, token }: Plan): Destination => ({
       // The folder of a server: without the slash it points elsewhere.
       const posting = post({ url: `${url}/`, headers: HEADERS, body, terms });
       hold(posting.abandon);
-      refuse(await posting.done);
+      refuse(await posting.done, maskFor([token]));
       for (const result of some) settled(result, null);
     }
   },
@@ -50,16 +51,32 @@ const asJson = ({ host, service, state, output, perfdata, ended }: PassiveResult
 };
 
 /**
- * NRDP tells what became of a request in its body, in XML or JSON, and by status 200 whatever it was.
+ * NRDP tells what became of a request in its body, and by status 200 whatever it was.
  *
  * @throws ProbeFailure unless it took them
  */
-function refuse({ status, body }: HttpAnswer): void {
+function refuse({ status, body }: HttpAnswer, mask: Mask): void {
   if (status >= 500) throw new ProbeFailure('server-temporary', `NRDP answered HTTP ${status}`);
   if (status !== 200) throw new ProbeFailure('configuration', `NRDP answered HTTP ${status}`);
-  const [, code] = /(?:<status>|"status"\s*:\s*"?)\s*(-?\d+)/.exec(body) ?? [];
-  if (code === '0') return;
-  if (code === undefined) throw new ProbeFailure('configuration', 'the answer is not one of NRDP: look at the URL');
-  const [, xml, json] = /<message>([^<]*)<|"message"\s*:\s*"([^"]*)"/.exec(body) ?? [];
-  throw new ProbeFailure('configuration', `NRDP refused the request${quoted(xml ?? json)}`);
+  const said = saidIn(body);
+  if (said === null) throw new ProbeFailure('configuration', 'the answer is not one of NRDP: look at the URL');
+  if (said.status === '0') return;
+  throw new ProbeFailure('configuration', `NRDP refused the request${quoted(mask(said.message))}`);
+}
+
+interface Said {
+  readonly status: string;
+  readonly message: string;
+}
+
+/** What NRDP says, in JSON or, as older ones always do, in XML; null where it is not NRDP that answers. */
+function saidIn(body: string): Said | null {
+  const [, code, words = ''] = /<result>\s*<status>(-?\d+)<\/status>(?:\s*<message>([^<]*)<)?/.exec(body) ?? [];
+  if (code !== undefined) return { status: code, message: words };
+  try {
+    const { status, message = '' } = (JSON.parse(body) as { result: Partial<Record<string, unknown>> }).result;
+    return status === undefined ? null : { status: String(status), message: String(message) };
+  } catch {
+    return null;
+  }
 }

@@ -19,8 +19,8 @@ export const zabbix = (plan: Plan): Destination => ({
     for (let at = 0; at < results.length; at += MOST_AT_ONCE) {
       const some = results.slice(at, at + MOST_AT_ONCE);
       const { processed, failed } = await ask(plan, some, hold);
-      if (failed === 0) for (const result of some) settled(result, null);
-      else if (processed === 0) for (const result of some) settled(result, NO_ITEM);
+      if (processed === some.length) for (const result of some) settled(result, null);
+      else if (failed === some.length) for (const result of some) settled(result, NO_ITEM);
       else await oneByOne(plan, some, settled, hold);
     }
   },
@@ -31,14 +31,14 @@ const NO_ITEM = 'Zabbix has no trapper item of that host and key, or takes none 
 /** Zabbix says how many it did not take, and not which. */
 async function oneByOne(plan: Plan, results: readonly PassiveResult[], settled: Settled, hold: Hold): Promise<void> {
   for (const result of results) {
-    const { failed } = await ask(plan, [result], hold);
-    settled(result, failed === 0 ? null : NO_ITEM);
+    const { processed } = await ask(plan, [result], hold);
+    settled(result, processed === 1 ? null : NO_ITEM);
   }
 }
 
-/** The key of the item; a name that would end it stands in quotes. */
+/** The key of the item. Quotes stand where Zabbix itself puts them in discovery, and nowhere else: it compares texts. */
 export const keyOf = (service: string): string =>
-  `pop3.trap[${/^[ "[]|[,\]"]| $/.test(service) ? `"${service.replace(/"/g, '\\"')}"` : service}]`;
+  `pop3.trap[${/^[ "[]|[,\]]/.test(service) ? `"${service.replace(/"/g, '\\"')}"` : service}]`;
 
 async function ask(plan: Plan, results: readonly PassiveResult[], hold: Hold): Promise<Counts> {
   const now = Date.now();
@@ -46,19 +46,16 @@ async function ask(plan: Plan, results: readonly PassiveResult[], hold: Hold): P
     host,
     key: keyOf(service),
     value: json,
+    // The test's own: what is delivered twice is then the same value, and stands there once.
     ...clockOf(ended),
   }));
-  const { host, port } =
-    plan.host.address === null
-      ? { host: plan.host.ascii, port: plan.port }
-      : { host: plan.host.address, port: plan.port };
-  const socket = await reach(host, port, 0, hold);
+  const socket = await reach(plan.host.address ?? plan.host.ascii, plan.port, 0, hold);
   const answer = await new Promise<Buffer>((resolve, reject) => {
     const arrived: Buffer[] = [];
     socket.on('data', (octets: Buffer) => {
       arrived.push(octets);
       const all = Buffer.concat(arrived);
-      if (isWhole(all) || all.length > LONGEST_ANSWER) resolve(all);
+      if (isWhole(all) || !mayBeZabbix(all)) resolve(all);
     });
     socket.on('error', (error) => reject(failureOf(error)));
     socket.on('close', () => resolve(Buffer.concat(arrived)));
@@ -89,6 +86,11 @@ function framed(json: string): Buffer {
 const isWhole = (octets: Buffer): boolean =>
   octets.length >= HEADER && octets.length >= HEADER + octets.readUInt32LE(5);
 
+/** Whether what has arrived may become an answer of Zabbix, and one that is short enough to be waited for. */
+const mayBeZabbix = (octets: Buffer): boolean =>
+  'ZBXD'.startsWith(octets.toString('latin1', 0, 4)) &&
+  (octets.length < HEADER || octets.readUInt32LE(5) <= LONGEST_ANSWER);
+
 interface Counts {
   readonly processed: number;
   readonly failed: number;
@@ -97,18 +99,20 @@ interface Counts {
 /** It says `success` also where it took nothing: the counts are in its words. */
 function countsIn(answer: Buffer): Counts {
   if (answer.length === 0) throw new ProbeFailure('hung-up', 'Zabbix closed the connection without an answer');
-  if (answer.toString('latin1', 0, 4) !== 'ZBXD' || !isWhole(answer)) {
+  if (!mayBeZabbix(answer)) {
     throw new ProbeFailure('configuration', 'the answer is not one of Zabbix: look at host and port');
   }
-  let said: { response?: unknown; info?: unknown };
+  if (!isWhole(answer)) throw new ProbeFailure('hung-up', 'Zabbix broke off in its answer');
+  let response: unknown;
+  let info: unknown;
   try {
-    said = JSON.parse(answer.toString('utf8', HEADER, HEADER + answer.readUInt32LE(5)));
+    ({ response, info } = JSON.parse(answer.toString('utf8', HEADER, HEADER + answer.readUInt32LE(5))));
   } catch {
     throw new ProbeFailure('protocol-violation', 'the answer of Zabbix is no JSON');
   }
-  const [, processed, failed] = /processed: (\d+); failed: (\d+)/.exec(String(said.info)) ?? [];
-  if (said.response !== 'success' || processed === undefined) {
-    throw new ProbeFailure('configuration', `Zabbix refused the request${quoted(said.info)}`);
+  const [, processed, failed] = /processed: (\d+); failed: (\d+)/.exec(String(info)) ?? [];
+  if (response !== 'success' || processed === undefined) {
+    throw new ProbeFailure('configuration', `Zabbix refused the request${quoted(info)}`);
   }
   return { processed: Number(processed), failed: Number(failed) };
 }

@@ -61,7 +61,8 @@ function group(verdict: Verdict, manner: Manner): Written {
     clean(`[${member.state.toUpperCase()}] ${isTest(member) ? headline(member) : member.text}`),
   );
   if (manner.verbosity === 0) {
-    const room = MOST_OCTETS - octetsOf(`${first} | ${perfdata.join(' ')}`);
+    const used = octetsOf(`${first} | ${perfdata.join(' ')}`);
+    const room = isTight(manner) ? MOST_OCTETS - used : Number.POSITIVE_INFINITY;
     return { lines: [first, ...fitting(told, room)], perfdata };
   }
   const more = members.filter(isTest).flatMap((test) => [`${test.text}:`, ...details(test, manner)]);
@@ -146,8 +147,14 @@ const labelled = ({ text, metrics }: TestVerdict): readonly string[] =>
     // `::` is for the end of the name alone; an IPv6 address is full of it.
     .map((metric) => written(metric, `'${labelOf(text)}::${metric.name}'`));
 
-/** Nothing in it may end the label, or the performance data. */
-const labelOf = (text: string): string => clean(text).replace(/:/g, '-').replace(/['=/]/g, '_');
+/**
+ * Nothing in it may end the label, or the performance data; a blank would do where Nagios takes the quotes away, as it
+ * does in the macros of a command (illegal_macro_output_chars).
+ */
+const labelOf = (text: string): string =>
+  clean(text)
+    .replace(/:/g, '-')
+    .replace(/['=/\s]/g, '_');
 
 function written({ name, value, unit, warning, critical, least }: Metric, label: string = name): string {
   const thresholds = [warning?.text ?? '', critical?.text ?? '', least === null ? '' : String(least)];

@@ -59,10 +59,13 @@ export async function parseDelivery(settings: Settings, sources: Sources): Promi
     if (orphan !== undefined) throw usage(`--${orphan} needs --deliver`);
     return null;
   }
-  const destinations: DestinationPlan[] = [];
-  for (const each of new Set(given)) destinations.push(await parseDestination(each, settings, sources));
+  const destinations = new Map<string, DestinationPlan>();
+  for (const each of given) {
+    const destination = await parseDestination(each, settings, sources);
+    destinations.set(destination.name, destination);
+  }
   return {
-    destinations,
+    destinations: [...destinations.values()],
     maxAgeMs: seconds(settings, 'deliver-max-age', USUAL_AGE_S, LONGEST_AGE_S) * 1000,
     timeoutMs: seconds(settings, 'deliver-timeout', USUAL_TIMEOUT_S, LONGEST_TIMEOUT_S) * 1000,
     stateDir: (settings['state-dir'] as string | undefined) ?? null,
@@ -114,18 +117,19 @@ const KINDS: Readonly<Record<Kind, Parse>> = {
     }
     const ttlS = settings['deliver-ttl'] === undefined ? null : seconds(settings, 'deliver-ttl', 0, LONGEST_TTL_S);
     const checkSource = (settings['deliver-source'] as string | undefined) ?? null;
-    return { kind: 'icinga2', name: `icinga2 ${hostOf(url)}`, url, http, credential, checkSource, ttlS };
+    return { kind: 'icinga2', name: `icinga2 ${placeOf(url)}`, url, http, credential, checkSource, ttlS };
   },
   nrdp: async (where, settings, sources) => {
     const url = parseUrl('nrdp', where);
     const token = await readSecret('deliver-token', settings, sources);
     if (token === null) throw usage('--deliver nrdp: needs --deliver-token-file or --deliver-token-env');
-    return { kind: 'nrdp', name: `nrdp ${hostOf(url)}`, url, http: parseHttp(url, settings, sources), token };
+    return { kind: 'nrdp', name: `nrdp ${placeOf(url)}`, url, http: parseHttp(url, settings, sources), token };
   },
   zabbix: async (where, _, sources) => {
     const [, bare = where, port = '10051'] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(where) ?? [];
+    const isPort = Number(port) >= 1 && Number(port) <= 65535;
+    if (!isPort || MAY_BE_SECRET.test(where)) throw usage(`--deliver zabbix: takes HOST:PORT, not ${shown(where)}`);
     const host = parseHost('--deliver zabbix:', bare, sources);
-    if (Number(port) < 1 || Number(port) > 65535) throw usage(`--deliver zabbix: takes HOST:PORT, not ${shown(where)}`);
     return { kind: 'zabbix', name: `zabbix ${host.shown}:${port}`, host, port: Number(port) };
   },
 };
@@ -139,7 +143,9 @@ function parseDestination(given: string, settings: Settings, sources: Sources): 
 }
 
 /** Not what may hold a password. */
-const shown = (given: string): string => (/[@?]/.test(given) ? 'what was given' : JSON.stringify(given));
+const shown = (given: string): string => (MAY_BE_SECRET.test(given) ? 'what was given' : JSON.stringify(given));
+
+const MAY_BE_SECRET = /[@?#]/;
 
 /** An https: URL without user, query or fragment. */
 function parseUrl(kind: Kind, given: string): string {
@@ -149,8 +155,8 @@ function parseUrl(kind: Kind, given: string): string {
   return given.replace(/\/+$/, '');
 }
 
-/** Host and port, as they stand in a URL that was read. */
-const hostOf = (url: string): string => url.replace(/^https:\/\//, '').replace(/\/.*$/, '');
+/** A URL that was read, without what they all begin with. With its path: one host may have several servers. */
+const placeOf = (url: string): string => url.replace(/^https:\/\//, '');
 
 function parseHttp(url: string, settings: Settings, sources: Sources): HttpTerms {
   const authorities = settings['deliver-ca-file'] as string | undefined;

@@ -181,8 +181,8 @@ describe('a few servers', () => {
     const { stdout } = await launch(CHECK_POP3, ['--targets', targets, ...common()], {});
     const [first = ''] = stdout.split('\n', 1);
     expect(first.split('|')).toHaveLength(2);
-    expect(first).toContain("'pop001.example.com as o_brien::time'=");
-    expect(first).toContain("'pop001.example.com as a_b_c d::time'=");
+    expect(first).toContain("'pop001.example.com_as_o_brien::time'=");
+    expect(first).toContain("'pop001.example.com_as_a_b_c_d::time'=");
   });
 
   it('are all told of though performance data of so many does not fit', async () => {
