@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { createAuthority } from '../../src/sandbox/authority.ts';
 import { DOVECOT, type Dovecot, startDovecot } from '../support/dovecot.ts';
 import { installed } from '../support/installed.ts';
+import { measureIcinga } from './icinga2.ts';
 import { measureMailboxes } from './mailbox.ts';
 import { type Cost, type Measurement, type Meter, medians, progress, startMeter } from './meter.ts';
 import { measureSweeps } from './sweep.ts';
@@ -23,13 +24,17 @@ export async function main(invocation: Invocation): Promise<number> {
     console.error(wanted.message);
     return 2;
   }
-  const { runs, node } = wanted;
+  const { runs, node, only } = wanted;
   const python = systemPython();
   if (python === null || !DOVECOT.commands.every(installed)) {
     console.error(`cannot measure: this needs python3 and Dovecot (${DOVECOT.install} python3)`);
     return 1;
   }
   process.once('SIGINT', () => process.exit(130)); // 'exit' is where the harness cleans up
+  if (only === 'icinga2') {
+    console.log(await measureIcinga({ ...invocation, node, python }));
+    return 0;
+  }
   const authority = await createAuthority('Benchmark CA');
   const identity = await authority.issue({ names: ['localhost', '127.0.0.1'] });
   const meter = startMeter(python, join(invocation.here, 'measure.py'), LIMIT_S);
@@ -45,6 +50,7 @@ export async function main(invocation: Invocation): Promise<number> {
     console.log(NOTES);
     console.log(await measureMailboxes({ ...place, identity, folder: invocation.folder, runs }));
     console.log(await measureSweeps({ ...place, folder: invocation.folder }));
+    console.log(await measureIcinga({ ...place, folder: invocation.folder }));
     return 0;
   } finally {
     meter.stop();
@@ -318,12 +324,20 @@ function parseCommandLine(args: readonly string[]): Wanted | Error {
       return new Error(`--runs: a whole number from 1 to 1000 is wanted, not "${values.runs}"`);
     }
     const node = values.node === undefined ? process.execPath : installed(values.node);
-    return node === null ? new Error(`--node: there is no program ${values.node}`) : { runs, node };
+    if (node === null) return new Error(`--node: there is no program ${values.node}`);
+    const { only = null } = values;
+    if (only !== null && only !== 'icinga2') return new Error(`--only: icinga2 is wanted, not "${only}"`);
+    return { runs, node, only };
   } catch (error) {
     return error as Error; // parseArgs names the option
   }
 }
 
-type Wanted = { readonly runs: number; readonly node: string };
+type Wanted = { readonly runs: number; readonly node: string; readonly only: 'icinga2' | null };
 
-const OPTIONS = { runs: { type: 'string' }, node: { type: 'string' }, quick: { type: 'boolean' } } as const;
+const OPTIONS = {
+  runs: { type: 'string' },
+  node: { type: 'string' },
+  quick: { type: 'boolean' },
+  only: { type: 'string' },
+} as const;

@@ -98,6 +98,8 @@ export function post({ url, headers, body, terms, connections }: HttpRequest): P
       hostname: target.host,
       port: target.port,
       path: target.path,
+      // Without an agent Node does not know it, and puts it into Host.
+      defaultPort: 443,
       headers: { ...headers, 'Content-Length': body.length },
       ...(connections === undefined ? alone(target, terms, hold) : kept(connections, target, terms)),
     });
