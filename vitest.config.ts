@@ -18,6 +18,7 @@ export default defineConfig({
             'test/send/*.test.ts',
             'test/credentials/*.test.ts',
             'test/deliver/*.test.ts',
+            'test/directory/*.test.ts',
           ],
           testTimeout: 30_000,
         },

@@ -349,7 +349,6 @@ describe('the limits of the cmdlet', () => {
 
   test.each<[string, Settings, string]>([
     ['-MailboxServer', { ...WHO, 'mailbox-server': 'MBX01' }, '-MailboxServer'],
-    ['-DomainController', { ...WHO, 'domain-controller': 'dc01' }, '-DomainController'],
     [
       '-ResetTestAccountCredentials',
       { ...WHO, 'reset-test-account-credentials': true },

@@ -16,10 +16,15 @@ const ENTRIES = [
   'plugins/nagios/check_pop3.ts',
   'plugins/cmdlet/Test-PopConnectivity.ts',
   'plugins/sandbox/pop3_sandbox.ts',
+  'plugins/zabbix/zabbix_pop3.ts',
+  'plugins/scom/scom_pop3.ts',
+  'plugins/checkmk/checkmk_pop3.ts',
+  'plugins/prtg/prtg_pop3.ts',
+  'plugins/telegraf/telegraf_pop3.ts',
 ];
 
 /** Third-party libraries few runs use: kept in the file as compressed text, so that the others do not parse them. */
-const ON_DEMAND = ['yargs', 'nodemailer/lib/smtp-connection', './records.ts'];
+const ON_DEMAND = ['yargs', 'nodemailer/lib/smtp-connection', './records.ts', './client.ts'];
 
 /** @param {string} entry */
 function commandOf(entry) {

@@ -49,16 +49,21 @@ export const LEFT_OUT = /** @type {Readonly<Record<string, string>>} */ ({
   'oauth-token': 'the same: pop3_oauth_token',
   'deliver-password': 'the same: pop3_deliver_password',
   'deliver-token': 'the same: pop3_deliver_token',
+  'directory-password': 'the same: pop3_directory_password',
 });
 
 /** What comes first in the command line that Icinga Web shows. */
 const ORDER = /** @type {Readonly<Record<string, number>>} */ ({ 'client-access-server': -2, address: -1 });
 
-/** The host's name and address are there for one server: not where a file or an array names several. */
+/** Where a file, DNS or a directory says whom to test. */
+const SAID_ELSEWHERE = ['targets', 'discover_srv', 'domain_controller', 'directory_domain'];
+const IS_HERE = SAID_ELSEWHERE.map((name) => `!macro("$pop3_${name}$")`).join(' && ');
+
+/** The host's name and address are there for one server: not where something or an array names several. */
 const ONLY_IF = /** @type {Readonly<Record<string, string>>} */ ({
-  'client-access-server': '!macro("$pop3_targets$")',
+  'client-access-server': IS_HERE,
   address:
-    'bool(macro("$pop3_address$")) && !macro("$pop3_targets$") && !macro("$pop3_all_addresses$")' +
+    `bool(macro("$pop3_address$")) && ${IS_HERE} && !macro("$pop3_all_addresses$")` +
     ' && typeof(macro("$pop3_server$")) == String && !macro("$pop3_server$").contains(",")',
 });
 

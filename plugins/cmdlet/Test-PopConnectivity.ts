@@ -1,4 +1,5 @@
 import { cmdletSettings } from '../../src/cli/cmdlet.ts';
+import { discover } from '../../src/cli/discover.ts';
 import { main } from '../../src/cli/main.ts';
 import { fromPowerShell } from '../../src/cli/powershell.ts';
 import { csv } from '../../src/reporters/csv.ts';
@@ -21,6 +22,7 @@ void main({
     ["Contoso12,Contoso13 -u '@cred' --format html > report.html", 'two servers, and a report for people'],
     ['--targets farm.yaml --format ndjson', 'every server in a file, a line of JSON for each'],
   ],
+  discover,
   formats: { table, list, csv, html: htmlReport, json, ndjson },
   people: {
     spelling: fromPowerShell,

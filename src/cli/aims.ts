@@ -1,10 +1,11 @@
 import { nodeSources } from '../credentials/sources.ts';
 import { ProbeFailure } from '../dialogue/failure.ts';
 import { parseAddressee } from '../request/delivery.ts';
-import { parseRequest, type Request } from '../request/request.ts';
+import { parseRequest, parseTimeout, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
 import type { Aim } from '../run/run-all.ts';
+import { find } from './found.ts';
 import { refuseSharedServices } from './hand-over.ts';
 import type { Command } from './main.ts';
 import { targetsOf } from './targets.ts';
@@ -19,12 +20,21 @@ export async function aimsOf(settings: Settings, command: Command): Promise<read
   const asking = askingOnce(nodeSources);
   // Who only wants to know what would be done need not say the password.
   const sources = settings['what-if'] === true ? { ...asking, askOnTerminal: async () => 'not asked for' } : asking;
+  const found = await find(settings, Math.min(LONGEST_SEARCH_MS, parseTimeout(settings, command) * 0.8), sources);
+  const localSite = found?.localSite ?? null;
+  const addresseeOf = (server: string, own: Settings): Aim['addressee'] =>
+    settings.deliver === undefined ? null : parseAddressee(server, own);
   const aims: Aim[] = [];
-  for (const target of await targetsOf(settings, command.name, sources)) {
-    const request = await requestOf(target.settings, command, sources);
+  const isAnything = found === null || found.entries.length > 0 || settings.targets !== undefined;
+  const entries = found === null || settings.targets !== undefined ? null : found.entries;
+  for (const target of isAnything ? await targetsOf(settings, command.name, sources, entries) : []) {
+    const request = await requestOf(target.settings, command, sources, localSite);
     const server = 'policy' in request ? request.plan.server : target.server;
-    const addressee = settings.deliver === undefined ? null : parseAddressee(server, target.settings);
-    aims.push({ label: target.label, server: target.server, request, addressee });
+    aims.push({ ...target, request, addressee: addresseeOf(server, target.settings), isSkipped: false, localSite });
+  }
+  for (const { server, why, isSkipped } of found?.others ?? []) {
+    if (aims.some(({ label }) => label === server)) continue;
+    aims.push({ label: server, server, request: why, addressee: addresseeOf(server, settings), isSkipped, localSite });
   }
   refuseSharedServices(aims);
   const refusals = aims.map(({ request }) => request).filter((request) => request instanceof ProbeFailure);
@@ -34,7 +44,15 @@ export async function aimsOf(settings: Settings, command: Command): Promise<read
   return aims;
 }
 
-async function requestOf(settings: Settings, command: Command, sources: Sources): Promise<Request | ProbeFailure> {
+/** A directory that takes longer is of no use to anybody who waits for a mail server. */
+const LONGEST_SEARCH_MS = 15_000;
+
+async function requestOf(
+  settings: Settings,
+  command: Command,
+  sources: Sources,
+  localSite: string | null,
+): Promise<Request | ProbeFailure> {
   try {
     const prepared = command.people?.prepare(settings) ?? { settings, remarks: [] };
     const request = await parseRequest(prepared.settings, command, sources);
@@ -42,7 +60,7 @@ async function requestOf(settings: Settings, command: Command, sources: Sources)
     const trace = plan.trace || command.people?.conversationIn.includes(String(settings.format)) === true;
     return {
       ...request,
-      plan: { ...plan, trace },
+      plan: { ...plan, trace, localSite },
       policy: { ...policy, remarks: [...policy.remarks, ...prepared.remarks] },
     };
   } catch (problem) {

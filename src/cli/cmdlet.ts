@@ -57,19 +57,26 @@ const RANGES = [
   },
 ] as const;
 
+/** What says whom to test, one way or another. */
+const FINDING = ['client-access-server', 'domain-controller', 'directory-domain', 'discover-srv'] as const;
+
 /** What the cmdlet asks Active Directory for. Nobody asks one here yet, and a test of something else would not do. */
 function refuseDirectory(settings: Settings): void {
   const refuse = (what: string, instead: string): ProbeFailure =>
     new ProbeFailure('configuration', `${what} a directory (Active Directory), and none is asked yet: ${instead}`);
   if (settings['mailbox-server'] !== undefined)
     throw refuse('-MailboxServer is looked up in', 'name the server with -ClientAccessServer');
-  if (settings['domain-controller'] !== undefined) throw refuse('-DomainController is for', 'leave it out');
   if (settings['reset-test-account-credentials'] !== undefined)
     throw refuse('-ResetTestAccountCredentials changes a password in', 'change it there');
   // Each target has its own.
   if (settings.targets !== undefined) return;
-  if (settings['client-access-server'] === undefined && cloudOf(settings) === null)
-    throw refuse("without -ClientAccessServer the site's servers are looked up in", 'give -ClientAccessServer');
+  if (FINDING.every((name) => settings[name] === undefined) && cloudOf(settings) === null) {
+    throw new ProbeFailure(
+      'configuration',
+      "without -ClientAccessServer the site's servers are looked up in a directory (Active Directory): give " +
+        '-DomainController, -DirectoryDomain or -ClientAccessServer',
+    );
+  }
   const isByCertificate = String(settings.auth ?? '').toLowerCase() === 'external';
   if (settings['mailbox-credential'] === undefined && !isByCertificate)
     throw refuse('without -MailboxCredential the test account is taken from', 'give -MailboxCredential');

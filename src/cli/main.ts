@@ -39,7 +39,7 @@ export interface Command extends Defaults {
   /** What its platform reads: a plugin's output, bounded; or a document, which is of no use in part. */
   readonly output?: 'document';
   /** What there is to be tested, for --discover. */
-  readonly discover?: (aims: readonly Aim[]) => string;
+  readonly discover?: (aims: readonly Aim[], format: Settings[string]) => string;
   /** Arguments, and what they do. */
   readonly examples: readonly (readonly [string, string])[];
   /** What a command for people has beyond one for a platform. */
@@ -127,8 +127,8 @@ async function carryOut(
   const aims = await within(timeoutMs, began, awaited, aimsOf(common, command));
   const requests = aims.map(({ request }) => request).filter((request) => 'policy' in request);
   const [first] = requests as [Request, ...Request[]];
-  if (settings.discover === true && command.discover !== undefined) {
-    return { report: { stdout: `${command.discover(aims)}\n`, exitCode: 0 }, delivery: null };
+  if (settings.discover !== undefined && command.discover !== undefined) {
+    return { report: { stdout: `${command.discover(aims, settings.discover)}\n`, exitCode: 0 }, delivery: null };
   }
   // Nothing was measured: a platform that runs it so by mistake must not read an OK.
   if (first.whatIf)

@@ -23,11 +23,17 @@ export interface Target {
  *
  * @param given the settings for all
  * @param command whose options an entry may set
+ * @param found whom a directory or DNS names in place of `-H`, or null
  * @throws ProbeFailure `usage` or `configuration`, with the file and the entry, never with a value
  */
-export async function targetsOf(given: Settings, command: string, sources: Sources): Promise<readonly Target[]> {
+export async function targetsOf(
+  given: Settings,
+  command: string,
+  sources: Sources,
+  found: readonly Settings[] | null = null,
+): Promise<readonly Target[]> {
   const { [SERVER]: servers, targets: files, ...common } = given;
-  const named = listed(servers).flatMap((value) => serversIn(value).map((server) => ({ [SERVER]: server })));
+  const named = found ?? listed(servers).flatMap((value) => serversIn(value).map((server) => ({ [SERVER]: server })));
   const entries: Pick<Entry, 'settings' | 'off'>[] = named.map((settings) => ({ settings, off: [] }));
   if (readsTargets(given) && given['password-stdin'] !== undefined)
     throw usage('--targets - and --password-stdin both want standard input');
@@ -57,7 +63,9 @@ const STANDARD_INPUT = '-';
 const listed = (setting: Settings[string]): readonly string[] =>
   typeof setting === 'string' ? [setting] : ((setting ?? []) as readonly string[]);
 
-function serversIn(value: string): readonly string[] {
+/** The servers of a value of `-H`. A distinguished name has commas of its own. */
+export function serversIn(value: string): readonly string[] {
+  if (value.includes('=')) return [value];
   const servers = value.split(',').map((server) => server.trim());
   if (servers.includes(''))
     throw usage(`--${SERVER} takes names with a comma between them, not ${JSON.stringify(value)}`);
@@ -185,6 +193,8 @@ const NOT_FOR_ONE: readonly string[] = [
   'password-stdin',
   'what-if',
   'confirm',
+  'discover',
+  'discover-srv',
   'deliver',
   'deliver-credential',
   'deliver-password-file',

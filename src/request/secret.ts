@@ -12,6 +12,7 @@ const SYSTEMD_CREDENTIALS = {
   'oauth-refresh-token': 'pop3-oauth-refresh-token',
   'deliver-password': 'pop3-deliver-password',
   'deliver-token': 'pop3-deliver-token',
+  'directory-password': 'pop3-directory-password',
 } as const;
 
 export type SecretName = keyof typeof SYSTEMD_CREDENTIALS;

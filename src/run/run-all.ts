@@ -15,6 +15,10 @@ export interface Aim {
   readonly request: Request | ProbeFailure;
   /** The object of a platform its result is delivered to, if it is to be. */
   readonly addressee: Addressee | null;
+  /** Whether there is nothing to be tested of it, and nothing wrong with that. */
+  readonly isSkipped: boolean;
+  /** The site of this machine; null where no directory tells. */
+  readonly localSite: string | null;
 }
 
 /**
@@ -37,13 +41,25 @@ export async function runAll(
   // host9 before host10, whatever the language of the machine. Made here, for it takes long to make.
   const { compare } = new Intl.Collator('en', { numeric: true });
   const sorted = flat.slice().sort((a, b) => compare(a.text, b.text));
+  const counted = countedOf(sorted, new Set(aims.filter(({ isSkipped }) => isSkipped).map((aim) => aim.label)));
   const said = new Set(aims.flatMap(({ request }) => ('policy' in request ? request.policy.remarks : [])));
-  return gather('', [...sorted, ...Array.from(said, (text) => remark('ok', text))]);
+  return gather('', [...counted, ...Array.from(said, (text) => remark('ok', text))]);
 }
 
-function taskOf({ label, server: given, request }: Aim, world: World): Task<Verdict> {
+/** A server that has nothing to be tested counts only where no other has: then nobody knows whether anything works. */
+function countedOf(verdicts: readonly Verdict[], skipped: ReadonlySet<string>): readonly Verdict[] {
+  if (verdicts.every(({ text }) => skipped.has(text))) return verdicts;
+  return verdicts.map((verdict) => {
+    const [why] = verdict.parts;
+    if (!skipped.has(verdict.text) || !isTest(verdict) || why === undefined) return verdict;
+    return { ...verdict, state: 'ok', summary: why.text, parts: [] };
+  });
+}
+
+function taskOf(aim: Aim, world: World): Task<Verdict> {
+  const { label, request } = aim;
   if (!('policy' in request)) {
-    const verdict = (): Verdict => refusedOf(label, given, request, world);
+    const verdict = (): Verdict => refusedOf(aim, request, world);
     return { label, server: label, user: label, limitMs: 0, run: async () => verdict(), skip: verdict };
   }
   const { plan, policy } = request;
@@ -61,7 +77,7 @@ function taskOf({ label, server: given, request }: Aim, world: World): Task<Verd
         return named(label, endedOf(await run(quiet, world, stop, deadline)));
       } catch (bug) {
         // Of one test: the others go on.
-        return refusedOf(label, given, asFailure(bug), world);
+        return refusedOf(aim, asFailure(bug), world);
       }
     },
     skip: (why) => {
@@ -75,9 +91,9 @@ function taskOf({ label, server: given, request }: Aim, world: World): Task<Verd
 }
 
 /** What a test came to whose settings were refused: nobody asked the server anything. */
-function refusedOf(label: string, server: string, failure: ProbeFailure, world: World): Verdict {
-  const subject = { server, localSite: null, port: 0, connectionType: 'tls', userName: '' } as const;
-  const result = untested(subject, 'Failure', failure, world.date().toISOString());
+function refusedOf({ label, server, isSkipped, localSite }: Aim, failure: ProbeFailure, world: World): Verdict {
+  const subject = { server, localSite, port: 0, connectionType: 'tls', userName: '' } as const;
+  const result = untested(subject, isSkipped ? 'Skipped' : 'Failure', failure, world.date().toISOString());
   return named(label, unmeasured(judge(result, LENIENT)));
 }
 

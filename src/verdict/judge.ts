@@ -88,7 +88,7 @@ export function judge(result: ProbeResult, policy: Policy, conversation: readonl
     parts,
     result,
     isUnexpected: result.error === null && policy.expect !== null,
-    metrics,
+    metrics: measured,
     conversation,
   };
 }

@@ -6,6 +6,7 @@ export const builtin = {
   net: (): typeof import('node:net') => process.getBuiltinModule('net'),
   tls: (): typeof import('node:tls') => process.getBuiltinModule('tls'),
   https: (): typeof import('node:https') => process.getBuiltinModule('https'),
+  dgram: (): typeof import('node:dgram') => process.getBuiltinModule('dgram'),
   dns: (): typeof import('node:dns') => process.getBuiltinModule('dns'),
   fs: (): typeof import('node:fs') => process.getBuiltinModule('fs'),
   childProcess: (): typeof import('node:child_process') => process.getBuiltinModule('child_process'),

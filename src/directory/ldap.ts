@@ -1,0 +1,176 @@
+import { ProbeFailure, type Reason } from '../dialogue/failure.ts';
+import { trustedCertificates } from '../runtimes/node/authorities.ts';
+import { failureOf } from '../runtimes/node/errors.ts';
+import type { Hold } from '../runtimes/node/reach.ts';
+import type { PasswordCredential } from '../sasl/mechanism.ts';
+import type { Entry } from './entry.ts';
+
+/** A directory that has been logged on to. Everything it throws is a ProbeFailure of the phase `directory`. */
+export interface Directory {
+  /** The domain controller that answers. */
+  readonly controller: string;
+  /** What the root of the directory says of itself (RFC 4512 §5.1). */
+  readonly root: Entry;
+  readonly search: (base: string, what: Search) => Promise<readonly Entry[]>;
+  readonly close: () => void;
+}
+
+export interface Search {
+  readonly scope: 'base' | 'one' | 'sub';
+  /** What the object has to have, a value each; octets where the value is no text. Escaped by the library. */
+  readonly where: Readonly<Record<string, string | Uint8Array>>;
+  readonly attributes: readonly string[];
+}
+
+/** How a domain controller is reached and who logs on. */
+export interface DirectoryTerms {
+  readonly controller: string;
+  /** `ssl` is LDAPS; `tls` StartTLS (RFC 4513 §3). There is no way without: a password may cross. */
+  readonly connectionType: 'tls' | 'ssl';
+  readonly port: number;
+  /** Null: anonymous, where the directory allows it. */
+  readonly credential: PasswordCredential | null;
+  /** Certificates in PEM that replace the system's and Node's roots, or null. */
+  readonly authorities: string | null;
+}
+
+const USUAL_PAGE = 500;
+
+/**
+ * Connects, starts TLS, verifies the certificate, and binds.
+ *
+ * @param hold is given what ends all of it
+ * @throws ProbeFailure `directory-unreachable`, `directory-refused`
+ */
+export async function openDirectory(terms: DirectoryTerms, hold: Hold): Promise<Directory> {
+  const { default: ldap } = await import('./client.ts');
+  const { controller, connectionType, port, credential } = terms;
+  const tlsOptions = {
+    ca: terms.authorities ?? [...trustedCertificates()],
+    servername: controller,
+    minVersion: 'TLSv1.2',
+    // Said outright: NODE_TLS_REJECT_UNAUTHORIZED has no say.
+    rejectUnauthorized: true,
+  } as const;
+  const scheme = connectionType === 'ssl' ? 'ldaps' : 'ldap';
+  const client = new ldap.Client({
+    url: `${scheme}://${controller.includes(':') ? `[${controller}]` : controller}:${port}`,
+    ...(connectionType === 'ssl' ? { tlsOptions } : {}),
+  });
+  const close = (): void => {
+    client.unbind().catch(() => undefined);
+  };
+  hold(close);
+  const blame = (error: unknown): ProbeFailure => {
+    const failure = meaningOf(error, terms, error instanceof ldap.ResultCodeError);
+    failure.phase = 'directory';
+    return failure;
+  };
+  const search = async (base: string, { scope, where, attributes }: Search): Promise<readonly Entry[]> => {
+    const filters = Object.entries(where).map(
+      ([attribute, value]) =>
+        new ldap.EqualityFilter({ attribute, value: typeof value === 'string' ? value : Buffer.from(value) }),
+    );
+    try {
+      const { searchEntries } = await client.search(base, {
+        scope,
+        filter:
+          filters.length === 0
+            ? new ldap.PresenceFilter({ attribute: 'objectClass' })
+            : new ldap.AndFilter({ filters }),
+        attributes: [...attributes],
+        explicitBufferAttributes: [...attributes],
+        ...(scope === 'base' ? {} : { paged: { pageSize: USUAL_PAGE } }),
+      });
+      return searchEntries.map(entryOf);
+    } catch (error) {
+      throw blame(error);
+    }
+  };
+  try {
+    if (connectionType === 'tls') await client.startTLS(tlsOptions);
+    if (credential !== null) await client.bind(credential.userName, credential.password.reveal());
+  } catch (error) {
+    throw blame(error);
+  }
+  const [root] = await search('', { scope: 'base', where: {}, attributes: ROOT_ATTRIBUTES });
+  if (root === undefined) throw blame(new Error('it says nothing of itself'));
+  return { controller, root, search, close };
+}
+
+const ROOT_ATTRIBUTES = ['configurationNamingContext', 'defaultNamingContext', 'dnsHostName', 'serverName'];
+
+type Found = Readonly<Record<string, unknown>> & { readonly dn: string };
+
+/** Names of attributes come in the spelling of the directory's schema. */
+function entryOf(found: Found): Entry {
+  const attributes = new Map(Object.entries(found).map(([name, value]) => [name.toLowerCase(), value]));
+  const values = (attribute: string): readonly Uint8Array[] => {
+    const value = attributes.get(attribute.toLowerCase());
+    const all = Array.isArray(value) ? value : value === undefined ? [] : [value];
+    return all.map((each) => (typeof each === 'string' ? Buffer.from(each, 'utf8') : (each as Uint8Array)));
+  };
+  return {
+    dn: found.dn,
+    values,
+    text(attribute) {
+      const [first] = values(attribute);
+      return first === undefined ? null : new TextDecoder().decode(first);
+    },
+  };
+}
+
+/** What a result code of LDAP (RFC 4511 §A.1) means here; others are told with their number. */
+const CODES: Readonly<Record<number, readonly [Reason, string]>> = {
+  1: ['directory-refused', 'it answers nobody who has not logged on: give --directory-credential'],
+  3: ['directory-unreachable', 'it ran out of time'],
+  4: ['directory-refused', 'it returns no more than a part of what was asked for (size limit)'],
+  8: ['directory-refused', 'it wants a stronger way to log on'],
+  10: ['directory-refused', 'it refers to another server: name a domain controller of the right domain'],
+  13: ['directory-refused', 'it wants TLS'],
+  32: ['directory-refused', 'there is no such object, or this account may not see it'],
+  48: ['directory-refused', 'it does not let anybody log on in this way'],
+  49: ['directory-refused', 'the user name or password was not accepted'],
+  50: ['directory-refused', 'the account may not do this'],
+  51: ['directory-unreachable', 'it is too busy'],
+  52: ['directory-unreachable', 'it is not available'],
+  53: ['directory-refused', 'it is not willing to'],
+};
+
+/** What Active Directory adds to code 49, `AcceptSecurityContext error, data 532`: the error codes of a Windows logon. */
+const LOGON_ERRORS: Readonly<Record<string, string>> = {
+  '525': 'there is no such user',
+  // Not told is which: of an unknown user Samba, and Active Directory by some ways, say the same.
+  '52e': 'the user name or the password is wrong',
+  '530': 'the user may not log on at this time',
+  '531': 'the user may not log on from here',
+  '532': 'the password has expired',
+  '533': 'the account is disabled',
+  '701': 'the account has expired',
+  '773': 'the password has to be changed first',
+  '775': 'the account is locked',
+};
+
+function meaningOf(problem: unknown, { controller, port }: DirectoryTerms, isAnswer: boolean): ProbeFailure {
+  const where = `${controller} port ${port}: `;
+  const { code, message = '' } = problem as { code?: string | number; message?: string };
+  if (isAnswer && typeof code === 'number') {
+    const [, data = ''] = /\bdata ([0-9a-f]{3})\b/i.exec(message) ?? [];
+    const [reason, words] = CODES[code] ?? ['directory-refused', 'it refused the request'];
+    const detail = code === 49 ? LOGON_ERRORS[data.toLowerCase()] : undefined;
+    return new ProbeFailure(reason, `${where}${detail ?? words} (LDAP ${code})`);
+  }
+  if (problem instanceof ProbeFailure) return problem;
+  const text = String(code ?? '');
+  if (/CERT|SELF_SIGNED|ISSUER|VERIFY|ALTNAME/.test(text)) {
+    return new ProbeFailure(
+      'directory-unreachable',
+      `${where}its certificate is not to be trusted (${text}): give --directory-ca-file, or its name as in the certificate`,
+    );
+  }
+  if (text === 'ENOTFOUND' || text === 'EAI_AGAIN') {
+    return new ProbeFailure('directory-unreachable', `${where}the name is not found (${text})`);
+  }
+  const failure = failureOf(problem);
+  return new ProbeFailure('directory-unreachable', `${where}${failure.message}`);
+}
