@@ -4,8 +4,10 @@
 SHELL := /bin/sh
 BIN := node_modules/.bin
 SOURCES := $(shell find src plugins tools -type f) docs/reasons.md package-lock.json
-COMMANDS := dist/check_pop3 dist/Test-PopConnectivity dist/pop3_sandbox
-PAGES := dist/check_pop3.1 dist/Test-PopConnectivity.1
+COMMANDS := dist/check_pop3 dist/Test-PopConnectivity dist/pop3_sandbox dist/zabbix_pop3 dist/scom_pop3 dist/checkmk_pop3 dist/prtg_pop3 \
+	dist/telegraf_pop3
+PAGES := dist/check_pop3.1 dist/Test-PopConnectivity.1 dist/zabbix_pop3.1 dist/scom_pop3.1 dist/checkmk_pop3.1 \
+	dist/prtg_pop3.1 dist/telegraf_pop3.1
 
 help: ## list what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -52,6 +54,7 @@ nodes: node_modules/.installed ## fetch the versions of Node.js the commands are
 
 servers: ## unpack the real servers that cannot stand beside Dovecot and Postfix (Debian; root for their libraries)
 	bash tools/servers.sh
+	bash tools/zabbix-7.sh
 
 clean: ## remove what was built
 	rm -rf .cache coverage $(COMMANDS) $(PAGES)

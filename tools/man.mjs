@@ -57,6 +57,85 @@ export const PAGES = {
     ],
     see: ['check_pop3(1)'],
   },
+  zabbix_pop3: {
+    entry: 'plugins/zabbix/zabbix_pop3.ts',
+    synopsis: ['-H HOST -u USER [--password-file FILE] [--split] [OPTION…]', '--targets FILE [--discover] [OPTION…]'],
+    description: [
+      '`zabbix_pop3` tests a POP3 server, and prints what it found as one JSON object: the value of a master item of Zabbix, of the kind external check. A failure is printed like a success. Where nothing was tested it prints text, by which the item becomes unsupported.',
+      'It logs on alone, and has ended after 2.5 s, before Zabbix would end it. With `--split` it finds the message that the run before sent, and sends one for the next run. With `--targets` the object has a list of all servers; with `--discover` their names are listed for low-level discovery, and none is tested.',
+      'An argument `--OPTION=` without a value is as none: the key of an item has a place for each argument, and the macro in one may be empty. Where an address is given and no server, it is the server.',
+    ],
+    exit: [
+      ['0', 'a result was printed, whatever it is; also after `--discover`'],
+      ['3', 'nothing could be tested; also after `--help`, `--version`, `--explain` and `--what-if`'],
+    ],
+    see: ['check_pop3(1)', 'zabbix_server(8)'],
+  },
+  scom_pop3: {
+    entry: 'plugins/scom/scom_pop3.ts',
+    synopsis: [
+      '--targets FILE [--format FORMAT] [--discover] [OPTION…]',
+      '-H HOST -u USER [--password-file FILE] [--light-mode] [OPTION…]',
+    ],
+    description: [
+      "`scom_pop3` tests POP3 servers for System Center Operations Manager. Its management pack runs it, and makes a property bag of each test: the state, what was met and where, events and counters as the cmdlet's MonitoringContext has them. A failure is printed like a success.",
+      '`--format json` is what the PowerShell script of the pack reads, `--format bag` the same as property bag XML, `--format word` the worst state as one word and as the exit code of a plugin, for the agent for UNIX and Linux; `-v` adds what was met.',
+      'Without `--light-mode` it sends a message, waits for it in the mailbox, compares it and deletes it. Only messages that are proved to be its own are ever retrieved or deleted.',
+    ],
+    exit: [
+      ['0', 'a result was printed, whatever it is; also after `--discover`'],
+      ['0 to 3', 'with `--format word`: OK, WARNING, CRITICAL, UNKNOWN'],
+      ['3', 'nothing could be tested; also after `--help`, `--version`, `--explain` and `--what-if`'],
+    ],
+    see: ['check_pop3(1)', 'Test-PopConnectivity(1)'],
+  },
+  checkmk_pop3: {
+    entry: 'plugins/checkmk/checkmk_pop3.ts',
+    synopsis: [
+      '-H HOST[,HOST…] -u USER [--password-file FILE] [--format FORMAT] [OPTION…]',
+      '--targets FILE [OPTION…]',
+    ],
+    description: [
+      "`checkmk_pop3` tests POP3 servers, and prints a line of Checkmk's local checks for each: the state, the service, its values with their levels, and what was found. A failure is printed like a success. A run that could not begin is the service POP3, UNKNOWN.",
+      'With `--format levels` the state is `P` wherever nothing but a value can be wrong: Checkmk then judges by the levels. With `--format piggyback` the services become those of the host that is called like the server; the output is that of an agent plugin.',
+      'It logs on alone. With `--full-test` it sends a message, waits for it in the mailbox, compares it and deletes it.',
+    ],
+    exit: [
+      ['0', 'a result was printed, whatever it is: Checkmk throws away what comes with any other'],
+      ['3', 'after `--help`, `--version`, `--explain` and `--what-if`'],
+    ],
+    see: ['check_pop3(1)'],
+  },
+  prtg_pop3: {
+    entry: 'plugins/prtg/prtg_pop3.ts',
+    synopsis: [
+      '-H HOST[,HOST…] -u USER [--password-file FILE] [--format FORMAT] [OPTION…]',
+      '--targets FILE [OPTION…]',
+    ],
+    description: [
+      '`prtg_pop3` tests POP3 servers, and prints what a sensor EXE/Script Advanced or SSH Script Advanced of PRTG returns, as JSON or with `--format xml` as XML. The state is a channel with a lookup, so that a failure keeps its values; thresholds are limits of the channels. Only where nothing was measured it is an error.',
+      'PRTG reads limits when it first sees a channel. Of several servers there are channels for as many as 50 channels hold.',
+      'It logs on alone. With `--full-test` it sends a message, waits for it in the mailbox, compares it and deletes it.',
+    ],
+    exit: [
+      ['0', 'a result was printed, whatever it is'],
+      ['3', 'after `--help`, `--version`, `--explain` and `--what-if`'],
+    ],
+    see: ['check_pop3(1)'],
+  },
+  telegraf_pop3: {
+    entry: 'plugins/telegraf/telegraf_pop3.ts',
+    synopsis: ['-H HOST[,HOST…] -u USER [--password-file FILE] [OPTION…]', '--targets FILE [OPTION…]'],
+    description: [
+      "`telegraf_pop3` tests POP3 servers, and prints a point in InfluxDB's line protocol for each, with the time of its test: what the exec input of Telegraf reads. A failure is a point like a success. A run that could not begin is a point without a server.",
+      'It logs on alone, and has ended after 4.5 s, before Telegraf would end it. With `--full-test --split` it finds the message that the run before sent, and sends one for the next run.',
+    ],
+    exit: [
+      ['0', 'a result was printed, whatever it is: Telegraf drops what comes with any other'],
+      ['3', 'after `--help`, `--version`, `--explain` and `--what-if`'],
+    ],
+    see: ['check_pop3(1)'],
+  },
 };
 
 /** @type {readonly Row[]} */

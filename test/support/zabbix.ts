@@ -12,7 +12,10 @@ import { leaveRoot } from './own-server.ts';
 import type { Database, Postgresql } from './postgresql.ts';
 
 /** What a new database is filled with, in this order. */
-const FILLINGS = ['schema', 'images', 'data'].map((name) => `/usr/share/zabbix-server-pgsql/${name}.sql.gz`);
+export const fillingsIn = (folder: string): readonly string[] =>
+  ['schema', 'images', 'data'].map((name) => join(folder, `${name}.sql.gz`));
+
+const FILLINGS = fillingsIn('/usr/share/zabbix-server-pgsql');
 
 /** What `startZabbix` runs, for `missing()`; it needs a PostgreSQL too. */
 export const ZABBIX: Program = {
@@ -66,19 +69,21 @@ export interface ZabbixOptions {
   readonly postgresql: Postgresql;
   /** Hosts by their technical names, besides what a new Zabbix has. */
   readonly hosts: Readonly<Record<string, readonly Item[]>>;
+  /** The folder of its external checks, if it is to have one; they run as the account of the database. */
+  readonly externalScripts?: string;
 }
 
 /**
  * Runs a Zabbix server of our own on a free port of 127.0.0.1; resolves when it takes values.
  * @throws with its log when it does not come up
  */
-export async function startZabbix({ postgresql, hosts }: ZabbixOptions): Promise<Zabbix> {
+export async function startZabbix({ postgresql, hosts, externalScripts }: ZabbixOptions): Promise<Zabbix> {
   const database = await postgresql.createDatabase('zabbix');
-  await database.run(filling() + ownAgentIsOff() + Object.entries(hosts).map(insertHost).join(''));
+  await database.run(filling(FILLINGS) + ownAgentIsOff() + Object.entries(hosts).map(insertHost).join(''));
   const folder = await mkdtemp(join(tmpdir(), 'zabbix-')); // short: it holds sockets, with up to 107 octets a path
   const port = await freePort();
   const file = join(folder, 'zabbix_server.conf');
-  await writeFile(file, configuration(folder, port, postgresql, database), { mode: 0o600 });
+  await writeFile(file, configuration(folder, port, postgresql, database, externalScripts), { mode: 0o600 });
   for (const each of [folder, file]) await chown(each, postgresql.account.uid, postgresql.account.gid);
 
   const logFile = join(folder, 'server.log');
@@ -143,15 +148,21 @@ export async function startZabbix({ postgresql, hosts }: ZabbixOptions): Promise
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 20_000;
 
-/** 130,000 statements that insert one row each: in groups they take half the time. */
-function filling(): string {
-  const statements = FILLINGS.map((file) => gunzipSync(readFileSync(file)).toString('utf8')).join('\n');
-  let count = 0;
-  return statements.replace(/;\nINSERT /g, (between) => {
-    count += 1;
-    return count % 500 === 0 ? between : `\\${between}`; // psql sends what `\;` joins at once
-  });
+/**
+ * The statements that fill a new database, but for what the templates that come with Zabbix hold: it is nine tenths of
+ * them, and none of it is linked to a host of ours.
+ */
+export function filling(files: readonly string[]): string {
+  const statements = files.map((file) => gunzipSync(readFileSync(file)).toString('utf8')).join('\n');
+  const wanted = statements
+    .split(/;\n(?=INSERT |DELETE |COMMIT;)/)
+    .filter((statement) => !OF_TEMPLATES.test(statement));
+  // psql sends what `\;` joins at once, which takes half the time.
+  return wanted.map((statement, at) => `${statement}${at % 500 === 499 ? '' : '\\'};\n`).join('');
 }
+
+const OF_TEMPLATES =
+  /^INSERT INTO (items|item_\w+|functions|triggers|trigger_\w+|graphs|graphs_items|valuemap\w*|lld_\w+|widget_field|host_discovery|hostmacro) /;
 
 /** A new Zabbix watches an agent on its own machine, which is none of our business. */
 const ownAgentIsOff = (): string => `UPDATE hosts SET status = 1 WHERE host = 'Zabbix server';\n`;
@@ -189,14 +200,21 @@ const JSONPATH = 12;
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
-/** Few of each kind of process: it has nothing to poll. */
-function configuration(folder: string, port: number, { host, user, ...postgresql }: Postgresql, { name }: Database) {
+/** Few of each kind of process: it has little to do. What is changed in the frontend it knows a second later. */
+function configuration(
+  folder: string,
+  port: number,
+  { host, user, ...postgresql }: Postgresql,
+  { name }: Database,
+  externalScripts = folder,
+) {
   const settings = {
     ...{ ListenIP: '127.0.0.1', ListenPort: port, SocketDir: folder, PidFile: `${folder}/server.pid` },
     ...{ LogType: 'file', LogFile: `${folder}/server.log` },
     ...{ DBHost: host, DBPort: postgresql.port, DBName: name, DBUser: user },
-    ...{ StartPollers: 1, StartPollersUnreachable: 1, StartPingers: 0, StartDiscoverers: 0, StartHTTPPollers: 0 },
+    ...{ StartPollers: 3, StartPollersUnreachable: 1, StartPingers: 0, StartDiscoverers: 0, StartHTTPPollers: 0 },
     ...{ StartPreprocessors: 1, StartHistoryPollers: 1, StartTrappers: 2, StartAlerters: 1, StartDBSyncers: 1 },
+    ...{ ExternalScripts: externalScripts, CacheUpdateFrequency: 1 },
     ...{ StartLLDProcessors: 1, StartODBCPollers: 0, StartProxyPollers: 0 },
   };
   return Object.entries(settings)
@@ -245,3 +263,22 @@ function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 const hasExited = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;
+
+/** Imports a file of templates as its administrator does, with everything in it. */
+export async function importTemplates(
+  api: { call<Result>(method: string, params: unknown): Promise<Result> },
+  source: string,
+  release: string,
+): Promise<boolean> {
+  const both = { createMissing: true, updateExisting: true };
+  const exact = { ...both, deleteMissing: true };
+  const groups = release === '6.0' ? { groups: both } : { template_groups: both, host_groups: both };
+  return await api.call<boolean>('configuration.import', {
+    format: 'yaml',
+    source,
+    rules: {
+      ...groups,
+      ...{ templates: both, items: exact, triggers: exact, graphs: exact, discoveryRules: exact, valueMaps: exact },
+    },
+  });
+}
