@@ -14,7 +14,7 @@ import { build } from 'esbuild';
  * @property {string} group
  * @property {string} description
  * @property {number} [order]
- * @property {string} [onlyIf] Icinga's expression that has to be true besides
+ * @property {string} [onlyIf] Icinga's statements whose value has to be true besides
  */
 
 /**
@@ -57,14 +57,17 @@ const ORDER = /** @type {Readonly<Record<string, number>>} */ ({ 'client-access-
 
 /** Where a file, DNS or a directory says whom to test. */
 const SAID_ELSEWHERE = ['targets', 'discover_srv', 'domain_controller', 'directory_domain'];
-const IS_HERE = SAID_ELSEWHERE.map((name) => `!macro("$pop3_${name}$")`).join(' && ');
+const IS_HERE = SAID_ELSEWHERE.map((name) => `!m("$pop3_${name}$")`).join('&&');
 
-/** The host's name and address are there for one server: not where something or an array names several. */
+/**
+ * The host's name and address are there for one server: not where something or an array names several. Dense, for the
+ * Director has room for 255 characters.
+ */
 const ONLY_IF = /** @type {Readonly<Record<string, string>>} */ ({
-  'client-access-server': IS_HERE,
+  'client-access-server': `var m=macro;return ${IS_HERE}`,
   address:
-    `bool(macro("$pop3_address$")) && ${IS_HERE} && !macro("$pop3_all_addresses$")` +
-    ' && typeof(macro("$pop3_server$")) == String && !macro("$pop3_server$").contains(",")',
+    `var m=macro;var s=m("$pop3_server$");return bool(m("$pop3_address$"))&&${IS_HERE}&&!m("$pop3_all_addresses$")` +
+    '&&typeof(s)==String&&!s.contains(",")',
 });
 
 /**

@@ -81,7 +81,7 @@ function argument({ option, custom, kind, description, order, onlyIf }) {
   }[kind];
   return entry(`--${option}`, [
     ...settings,
-    ...(onlyIf === undefined ? [] : [`set_if = {{ return ${onlyIf} }}`]),
+    ...(onlyIf === undefined ? [] : [`set_if = {{ ${onlyIf} }}`]),
     ...(order === undefined ? [] : [`order = ${order}`]),
     `description = ${quoted(description)}`,
   ]);
@@ -172,8 +172,12 @@ function basket(options) {
   return `${written.replace(/\[\s+("[^"]*")\s+\]/g, '[$1]')}\n`; // as the formatter of this project has it
 }
 
+/** What its database takes for a condition. */
+const DIRECTOR_ROOM = 255;
+
 /** @param {Argument} given */
 function directorArgument({ option, custom, kind, description, order, onlyIf }) {
+  if ((onlyIf ?? '').length > DIRECTOR_ROOM) throw new Error(`set_if of --${option} is too long for the Director`);
   const value = `$${custom}$`;
   const settings = {
     text: { value },
@@ -189,7 +193,7 @@ function directorArgument({ option, custom, kind, description, order, onlyIf }) 
   }[kind];
   return {
     ...settings,
-    ...(onlyIf === undefined ? {} : { set_if: `return ${onlyIf}`, set_if_format: 'expression' }),
+    ...(onlyIf === undefined ? {} : { set_if: onlyIf, set_if_format: 'expression' }),
     ...(order === undefined ? {} : { order: String(order) }),
     description,
   };

@@ -16,17 +16,19 @@ import { targetsOf } from './targets.ts';
  * @param settings those for all
  * @throws ProbeFailure `usage` or `configuration`
  */
-export async function aimsOf(settings: Settings, command: Command): Promise<readonly Aim[]> {
+export async function aimsOf(given: Settings, command: Command): Promise<readonly Aim[]> {
   const asking = askingOnce(nodeSources);
+  const settings = given.discover === undefined ? given : listing(given);
   // Who only wants to know what would be done need not say the password.
-  const sources = settings['what-if'] === true ? { ...asking, askOnTerminal: async () => 'not asked for' } : asking;
+  const isTested = settings['what-if'] !== true && settings.discover === undefined;
+  const sources = isTested ? asking : { ...asking, askOnTerminal: async () => 'not asked for' };
   const found = await find(settings, Math.min(LONGEST_SEARCH_MS, parseTimeout(settings, command) * 0.8), sources);
   const localSite = found?.localSite ?? null;
   const addresseeOf = (server: string, own: Settings): Aim['addressee'] =>
     settings.deliver === undefined ? null : parseAddressee(server, own);
   const aims: Aim[] = [];
   const isAnything = found === null || found.entries.length > 0 || settings.targets !== undefined;
-  const entries = found === null || settings.targets !== undefined ? null : found.entries;
+  const entries = found?.entries ?? null;
   for (const target of isAnything ? await targetsOf(settings, command.name, sources, entries) : []) {
     const request = await requestOf(target.settings, command, sources, localSite);
     const server = 'policy' in request ? request.plan.server : target.server;
@@ -37,11 +39,19 @@ export async function aimsOf(settings: Settings, command: Command): Promise<read
     aims.push({ label: server, server, request: why, addressee: addresseeOf(server, settings), isSkipped, localSite });
   }
   refuseSharedServices(aims);
-  const refusals = aims.map(({ request }) => request).filter((request) => request instanceof ProbeFailure);
+  const refusals = aims
+    .filter(({ isSkipped }) => !isSkipped)
+    .map(({ request }) => request)
+    .filter((request) => request instanceof ProbeFailure);
   const isRefused = refusals.length === aims.length;
   if (isRefused && new Set(refusals.map(({ message }) => message)).size === 1) throw refusals[0];
   if (isRefused) throw new ProbeFailure('configuration', `no target can be tested; the first: ${refusals[0]?.message}`);
   return aims;
+}
+
+/** Servers are listed for whoever will log on to them: that need not be known yet. */
+function listing({ 'full-test': _, split: __, ...settings }: Settings): Settings {
+  return { 'mailbox-credential': 'nobody', ...settings, 'light-mode': true };
 }
 
 /** A directory that takes longer is of no use to anybody who waits for a mail server. */

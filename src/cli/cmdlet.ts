@@ -77,6 +77,7 @@ function refuseDirectory(settings: Settings): void {
         '-DomainController, -DirectoryDomain or -ClientAccessServer',
     );
   }
+  if (settings.discover !== undefined) return;
   const isByCertificate = String(settings.auth ?? '').toLowerCase() === 'external';
   if (settings['mailbox-credential'] === undefined && !isByCertificate)
     throw refuse('without -MailboxCredential the test account is taken from', 'give -MailboxCredential');

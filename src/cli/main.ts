@@ -4,7 +4,7 @@ import { hintFor } from '../probe/hint.ts';
 import { printable } from '../probe/printable.ts';
 import { type Manner, PLAIN_MANNER, type Report, type Reporter } from '../reporters/reporter.ts';
 import { type DeliveryPlan, parseDelivery } from '../request/delivery.ts';
-import { type Defaults, parseTimeout, type Request } from '../request/request.ts';
+import { type Defaults, parseTimeout } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
 import { oneOf } from '../request/values.ts';
 import { run } from '../run/run.ts';
@@ -126,15 +126,16 @@ async function carryOut(
   const plan = await within(timeoutMs, began, awaited, parseDelivery(common, nodeSources));
   const aims = await within(timeoutMs, began, awaited, aimsOf(common, command));
   const requests = aims.map(({ request }) => request).filter((request) => 'policy' in request);
-  const [first] = requests as [Request, ...Request[]];
+  // There may be none: every server that was found has nothing to be tested.
+  const [first] = requests;
   if (settings.discover !== undefined && command.discover !== undefined) {
     return { report: { stdout: `${command.discover(aims, settings.discover)}\n`, exitCode: 0 }, delivery: null };
   }
   // Nothing was measured: a platform that runs it so by mistake must not read an OK.
-  if (first.whatIf)
+  if (common['what-if'] === true)
     return told(listOf(aims, plan, 'What if: '), aims.length === requests.length ? 0 : SOME_WERE_LEFT_OUT);
-  if (first.confirm) await within(timeoutMs, began, 'nobody answered', askFirst(aims, plan));
-  const manner = mannerOf(first.verbosity, settings);
+  if (common.confirm === true) await within(timeoutMs, began, 'nobody answered', askFirst(aims, plan));
+  const manner = mannerOf(Math.min(3, (common.verbose as number | undefined) ?? 0), settings);
   const progress = showProgress(aims.length, screenOf(aims.length > 1 || people !== undefined), nodeWorld.now);
   // A platform has waited since the start; to people their own time to type a password is not the server's.
   const from = people === undefined ? began : nodeWorld.now();
@@ -146,7 +147,7 @@ async function carryOut(
     delivery: plan && { plan, handOver: () => handOver(plan, { verdicts, manner, ended: ended() }, stop) },
   });
   try {
-    if (aims.length === 1) {
+    if (aims.length === 1 && first !== undefined) {
       progress.began(aims[0]?.label ?? '');
       const deadline = from + Math.min(timeoutMs, first.plan.timeoutMs);
       const verdict = await run(first, nodeWorld, stop, deadline);

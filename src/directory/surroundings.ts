@@ -130,9 +130,13 @@ async function siteBySubnets({ controller, search }: Directory, configuration: s
 }
 
 /** The address this machine has towards the domain controller. Nothing is sent: the kernel only looks up the way. */
-function ownAddress(to: string): Promise<string | null> {
+async function ownAddress(to: string): Promise<string | null> {
+  return (await addressTowards(to, 'udp4')) ?? (await addressTowards(to, 'udp6'));
+}
+
+function addressTowards(to: string, kind: 'udp4' | 'udp6'): Promise<string | null> {
   return new Promise((resolve) => {
-    const socket = builtin.dgram().createSocket(to.includes(':') ? 'udp6' : 'udp4');
+    const socket = builtin.dgram().createSocket(kind);
     const end = (address: string | null): void => {
       socket.close();
       resolve(address);
@@ -155,5 +159,8 @@ async function serversIn({ search }: Directory, configuration: string): Promise<
     if (!(problem instanceof ProbeFailure && / \(LDAP 32\)$/.test(problem.message))) throw problem;
     throw refused('there is no Exchange organisation in this directory, or this account may not see it');
   }
+  // What an account may not see is left out, and nothing is said of it.
+  if (found.length === 0)
+    throw refused('there is no Exchange server in this directory, or this account may not see any');
   return found.map(exchangeServerOf).sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
 }

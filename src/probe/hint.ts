@@ -72,7 +72,10 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   'not-deleted': "look in the server's log for why the deletion failed",
   'password-due': 'change the password of the test account soon',
   usage: 'see --help',
-  configuration: 'correct the command line or the file it names',
+  configuration: ({ phase }) =>
+    phase === 'directory'
+      ? 'name the servers to test, or another site'
+      : 'correct the command line or the file it names',
   'dns-unavailable': 'check the resolvers of this machine',
   'directory-unreachable': 'check the domain controller and the way there',
   'directory-refused': 'check the account that reads the directory',

@@ -62,14 +62,17 @@ export const DISCOVERIES: Readonly<Record<string, Discovery>> = {
 }`,
       )
       .join('\n'),
-  // Hosts with a service each, by the commands of plugins/nagios/check_pop3.cfg.
+  // Hosts with a service each, by the commands of plugins/nagios/check_pop3.cfg. Debian's generic-host lacks the rest.
   nagios: (servers) =>
     servers
       .map(
         ({ label, host, port, connectionType }) => `define host {
-  use        generic-host
-  host_name  ${plain(label)}
-  address    ${host}
+  use                 generic-host
+  host_name           ${plain(label)}
+  address             ${host}
+  check_command       check-host-alive
+  max_check_attempts  3
+  contact_groups      admins
 }
 define service {
   use                  generic-service

@@ -50,6 +50,9 @@ export async function parseDirectory(settings: Settings, sources: Sources): Prom
     if (orphan !== undefined) throw usage(`--${orphan} needs --domain-controller or --directory-domain`);
     return null;
   }
+  if (NAMING.every((name) => settings[name] !== undefined)) {
+    throw usage(`--${NAMING.join(' and --')} contradict each other`);
+  }
   const { 'domain-controller': controller, 'directory-domain': domain, 'directory-ca-file': authorities } = settings;
   const connectionType = oneOf('--directory-connection-type', settings['directory-connection-type'], TYPES, 'ssl');
   const port = settings['directory-port'];
