@@ -2,7 +2,7 @@
  * What check_pop3's options are to Icinga 2: one table of arguments, made from the option table, for the CheckCommand and
  * for the Director.
  */
-import { build } from 'esbuild';
+import { load } from './load.mjs';
 
 /**
  * An argument of the CheckCommand.
@@ -122,15 +122,6 @@ function customOf(option) {
  * @returns {Promise<readonly Option[]>}
  */
 export async function optionsOfCheckPop3() {
-  const { outputFiles } = await build({
-    stdin: { contents: "export { optionsOf } from './src/cli/options.ts';", resolveDir: process.cwd() },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    write: false,
-    logLevel: 'warning',
-  });
-  const source = Buffer.from(outputFiles[0]?.contents ?? '').toString('base64');
-  const { optionsOf } = await import(`data:text/javascript;base64,${source}`);
+  const { optionsOf } = await load("export { optionsOf } from './src/cli/options.ts';");
   return optionsOf('check_pop3');
 }

@@ -1,7 +1,7 @@
 /**
  * Writes the man pages (man(7)) from the option table and from what each command says of itself.
  */
-import { build } from 'esbuild';
+import { load } from './load.mjs';
 
 /**
  * What a page says beyond the option table. In its texts what stands between backticks is set bold.
@@ -312,23 +312,4 @@ async function commandIn(entry) {
   };
   const { command } = await load(`import './${entry}'; export { command } from './src/cli/main.ts';`, [onlySaid]);
   return command;
-}
-
-/**
- * Takes modules of ours, which are TypeScript, into this process.
- *
- * @param {string} contents
- * @param {import('esbuild').Plugin[]} plugins
- */
-async function load(contents, plugins = []) {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: process.cwd() },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    write: false,
-    logLevel: 'warning',
-    plugins,
-  });
-  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0]?.contents ?? '').toString('base64')}`);
 }

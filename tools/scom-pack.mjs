@@ -262,6 +262,21 @@ export function monitorType(id, settings, overrides, { source, shared, states })
   );
 }
 
+/** What begins every run: each interval, in step with a time of day if there is one. */
+export const SCHEDULER = element(
+  'DataSource',
+  { ID: 'Scheduler', TypeID: 'System!System.Scheduler' },
+  plain(
+    'Scheduler',
+    plain(
+      'SimpleReccuringSchedule',
+      element('Interval', { Unit: 'Seconds' }, '$Config/IntervalSeconds$'),
+      plain('SyncTime', '$Config/SyncTime$'),
+    ),
+    plain('ExcludeDates'),
+  ),
+);
+
 /**
  * A type of data source made of others.
  *

@@ -12,6 +12,7 @@ import {
   messageOf,
   monitorType,
   packOf,
+  SCHEDULER,
   unitMonitor,
   values,
 } from './scom-pack.mjs';
@@ -65,19 +66,7 @@ const modules = [
     SHELLED,
     SCHEDULE,
     [
-      element(
-        'DataSource',
-        { ID: 'Scheduler', TypeID: 'System!System.Scheduler' },
-        plain(
-          'Scheduler',
-          plain(
-            'SimpleReccuringSchedule',
-            element('Interval', { Unit: 'Seconds' }, '$Config/IntervalSeconds$'),
-            plain('SyncTime', '$Config/SyncTime$'),
-          ),
-          plain('ExcludeDates'),
-        ),
-      ),
+      SCHEDULER,
       element(
         'ProbeAction',
         { ID: 'Shell', TypeID: 'Unix!Microsoft.Unix.WSMan.Invoke.ProbeAction' },

@@ -14,6 +14,7 @@ import {
   messageOf,
   monitorType,
   packOf,
+  SCHEDULER,
   unitMonitor,
   values,
 } from './scom-pack.mjs';
@@ -162,19 +163,7 @@ function modules({ testScript }) {
       RUN,
       SCHEDULE,
       [
-        element(
-          'DataSource',
-          { ID: 'Scheduler', TypeID: 'System!System.Scheduler' },
-          plain(
-            'Scheduler',
-            plain(
-              'SimpleReccuringSchedule',
-              element('Interval', { Unit: 'Seconds' }, '$Config/IntervalSeconds$'),
-              plain('SyncTime', '$Config/SyncTime$'),
-            ),
-            plain('ExcludeDates'),
-          ),
-        ),
+        SCHEDULER,
         element(
           'ProbeAction',
           { ID: 'Script', TypeID: 'Windows!Microsoft.Windows.PowerShellPropertyBagTriggerOnlyProbe' },

@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { load } from './load.mjs';
 import { unixPack } from './scom-unix.mjs';
 import { windowsPack } from './scom-windows.mjs';
 import { written } from './scom-xml.mjs';
@@ -36,23 +36,6 @@ export async function ingredients() {
     findScript: readFileSync('plugins/scom/Find-PopServers.ps1', 'utf8'),
     counters: ['Latency', ...phases].map((counter) => ({ counter, property: propertyOf(counter) })),
   };
-}
-
-/**
- * Takes modules of ours, which are TypeScript, into this process.
- *
- * @param {string} contents
- */
-async function load(contents) {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: process.cwd() },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    write: false,
-    logLevel: 'warning',
-  });
-  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0]?.contents ?? '').toString('base64')}`);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
