@@ -1,13 +1,12 @@
 import type { PassiveResult } from '../deliver/destination.ts';
 import { type ProbeFailure, usage } from '../dialogue/failure.ts';
 import type { Stop } from '../probe/world.ts';
-import { pluginOutput } from '../reporters/nagios.ts';
+import { PLUGIN_EXIT, pluginOutput } from '../reporters/nagios.ts';
 import type { Manner } from '../reporters/reporter.ts';
 import { zabbixValue } from '../reporters/zabbix.ts';
 import type { Addressee, DeliveryPlan } from '../request/delivery.ts';
 import type { Aim } from '../run/run-all.ts';
 import { testsIn, type Verdict } from '../verdict/judge.ts';
-import type { State } from '../verdict/severity.ts';
 
 /** The verdicts on the aims of a run, and how they are told. */
 export interface Outcome {
@@ -38,10 +37,8 @@ export async function handOver(plan: DeliveryPlan, outcome: Outcome, stop: Stop)
     stop,
   );
   const { lines, state } = tellDeliveries(deliveries, Date.now());
-  return { lines: lines.join(''), exitCode: EXIT[state] };
+  return { lines: lines.join(''), exitCode: PLUGIN_EXIT[state] };
 }
-
-const EXIT: Readonly<Record<State, number>> = { ok: 0, warning: 1, critical: 2, unknown: 3 };
 
 /** Null for a test that was cut short by a signal: it says nothing, and the result before it stands. */
 function resultOf({ addressee }: Aim, verdict: Verdict, { manner, ended }: Outcome): PassiveResult | null {

@@ -92,7 +92,7 @@ async function deliverTo(plan: DestinationPlan, results: readonly PassiveResult[
   }
   try {
     if (!(await locked(spool, terms))) return busy(plan, results);
-    const waiting = spool.read(Date.now(), terms.maxAgeMs);
+    const waiting = spool.read(Date.now());
     const tried = await attempt(destination, waiting.results, terms);
     spool.settle(tried.left, tried.delivered, Date.now());
     return outcomeOf(plan, tried, waiting);

@@ -15,7 +15,7 @@ export interface Spool {
   /** Keeps other runs from delivering until it is closed; false while another one does. */
   readonly lock: (untilMs: number) => boolean;
   /** All that waits, sorted out. Only with the lock. */
-  readonly read: (now: number, maxAgeMs: number) => Waiting;
+  readonly read: (now: number) => Waiting;
   /** What is left of what was read, and what was delivered. Only with the lock. */
   readonly settle: (left: readonly PassiveResult[], delivered: readonly PassiveResult[], now: number) => void;
   readonly close: () => void;
@@ -32,7 +32,7 @@ export interface Waiting {
 
 /**
  * @param destination the name of the platform
- * @param maxAgeMs how long it is remembered what was delivered
+ * @param maxAgeMs what waits for longer is dropped; so long is remembered what was delivered
  * @throws Error that tells why there is no folder
  */
 export function openSpool(destination: string, stateDir: string | null, maxAgeMs: number): Spool {
@@ -56,7 +56,7 @@ export function openSpool(destination: string, stateDir: string | null, maxAgeMs
       release ??= lock(`${folder.path}/spool-${id}.lock`, untilMs);
       return release !== null;
     },
-    read(now, mostMs) {
+    read(now) {
       const files = folder.list(waitingFiles).map((name) => ({ name, results: resultsIn(folder, name) }));
       taken = files.filter(({ results }) => results !== null).map(({ name }) => name);
       const marks = marksIn(folder, marksFile, now);
@@ -68,7 +68,7 @@ export function openSpool(destination: string, stateDir: string | null, maxAgeMs
         if (result.ended > (newest.get(key)?.ended ?? 0)) newest.set(key, result);
       }
       for (const [key, { ended }] of newest) {
-        if (now - ended <= mostMs) continue;
+        if (now - ended <= maxAgeMs) continue;
         newest.delete(key);
         expired++;
       }

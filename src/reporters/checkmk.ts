@@ -1,9 +1,8 @@
 import { isTest, type TestVerdict, type Verdict } from '../verdict/judge.ts';
 import type { Metric } from '../verdict/metric.ts';
 import { alerts, type Range } from '../verdict/range.ts';
-import type { State } from '../verdict/severity.ts';
 import { decimal, inOneLine, type Member, measuredIn, membersOf } from './members.ts';
-import { pluginOutput } from './nagios.ts';
+import { PLUGIN_EXIT, pluginOutput } from './nagios.ts';
 import type { Manner, Reporter } from './reporter.ts';
 
 /** Who judges by the levels, and whose services they are. */
@@ -37,10 +36,8 @@ export const CHECKMK_FORMATS: Readonly<Record<string, Reporter>> = {
   'piggyback-levels': writing({ judge: 'checkmk', host: 'each server' }),
 };
 
-const NUMBER: Readonly<Record<State, string>> = { ok: '0', warning: '1', critical: '2', unknown: '3' };
-
 function lineOn({ verdict }: Member, item: string, { judge }: Way, manner: Manner): string {
-  const state = judge === 'checkmk' && isLeftToLevels(verdict) ? 'P' : NUMBER[verdict.state];
+  const state = judge === 'checkmk' && isLeftToLevels(verdict) ? 'P' : PLUGIN_EXIT[verdict.state];
   return `${state} "${item}" ${measuredIn(verdict).map(written).join('|') || '-'} ${textOf(verdict, manner)}`;
 }
 

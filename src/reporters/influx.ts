@@ -1,8 +1,7 @@
 import { isTest, type TestVerdict } from '../verdict/judge.ts';
 import type { Metric } from '../verdict/metric.ts';
-import type { State } from '../verdict/severity.ts';
 import { decimal, inOneLine, type Member, measuredIn, membersOf } from './members.ts';
-import { pluginOutput } from './nagios.ts';
+import { PLUGIN_EXIT, pluginOutput } from './nagios.ts';
 import { PLAIN_MANNER, type Reporter } from './reporter.ts';
 
 /**
@@ -16,15 +15,13 @@ export const influx: Reporter = (verdict) => ({
   exitCode: 0,
 });
 
-const STATUS: Readonly<Record<State, number>> = { ok: 0, warning: 1, critical: 2, unknown: 3 };
-
 /** A run that never began has no server and no time: whoever reads it gives it his own. */
 function pointOf({ name, verdict }: Member): string {
   const test = isTest(verdict) ? verdict : null;
   const tags = [['target', name] as const, ...(test === null ? [] : tagsOf(test))].filter(([, value]) => value !== '');
   const [text = ''] = pluginOutput(verdict, PLAIN_MANNER).lines;
   const fields = [
-    `status=${STATUS[verdict.state]}i`,
+    `status=${PLUGIN_EXIT[verdict.state]}i`,
     `state=${quoted(verdict.state.toUpperCase())}`,
     `success=${test !== null && test.result.result === 'Success'}`,
     ...(test === null ? [] : fieldsOf(test)),

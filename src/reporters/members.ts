@@ -1,6 +1,5 @@
 import { gather, isTest, remark, type Verdict } from '../verdict/judge.ts';
 import type { Metric } from '../verdict/metric.ts';
-import { stateOfFailure } from '../verdict/severity.ts';
 
 /** One server, or one address of it, as a platform sees it that wants each by itself. */
 export interface Member {
@@ -32,13 +31,8 @@ function untested({ state, text }: Verdict): Verdict {
   return gather(name, [remark(state, why.join(': '))]);
 }
 
-/** What was measured of the mail server: how long it took not to measure anything is no measure of it. */
-export function measuredIn(verdict: Verdict): readonly Metric[] {
-  if (!isTest(verdict)) return [];
-  const { error, result } = verdict.result;
-  if (result === 'Skipped' || (error !== null && stateOfFailure(error.reason, error.phase) === 'unknown')) return [];
-  return verdict.metrics;
-}
+/** What was measured of the mail server. */
+export const measuredIn = (verdict: Verdict): readonly Metric[] => (isTest(verdict) ? verdict.metrics : []);
 
 /** A number as every platform reads it: with a point, never with an exponent. */
 export const decimal = (value: number, places = 6): string =>

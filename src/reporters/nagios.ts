@@ -26,7 +26,7 @@ export interface PluginOutput {
 export function pluginOutput(verdict: Verdict, manner: Manner): PluginOutput {
   const { lines, perfdata } = verdict.parts.some(isTest) ? group(verdict, manner) : single(verdict, manner);
   const said = testsIn(verdict).filter(({ conversation }) => conversation.length > 0);
-  const exitCode = EXIT[verdict.state];
+  const exitCode = PLUGIN_EXIT[verdict.state];
   if (manner.verbosity < 3 || said.length === 0) return { lines, perfdata, exitCode };
   const named = (test: TestVerdict): readonly Spoken[] =>
     isTest(verdict) ? [] : [{ atMs: 0, who: '*', words: test.text }];
@@ -106,7 +106,8 @@ function fitting(lines: readonly string[], room: number): readonly string[] {
   return fit.length === lines.length ? fit : [...fit, `… and ${lines.length - fit.length} more; -v shows them`];
 }
 
-const EXIT: Readonly<Record<State, number>> = { ok: 0, warning: 1, critical: 2, unknown: 3 };
+/** How a plugin exits; other platforms count states the same way. */
+export const PLUGIN_EXIT: Readonly<Record<State, number>> = { ok: 0, warning: 1, critical: 2, unknown: 3 };
 
 /** Nothing from outside may start performance data or another line. */
 const clean = (line: string): string => line.replace(/[\r\n]/g, ' ').replace(/\|/g, '/');

@@ -2,7 +2,7 @@ import { isTest, type TestVerdict, type Verdict } from '../verdict/judge.ts';
 import type { Metric, MetricName } from '../verdict/metric.ts';
 import { STATES, type State } from '../verdict/severity.ts';
 import { inOneLine, type Member, measuredIn, membersOf } from './members.ts';
-import { pluginOutput } from './nagios.ts';
+import { PLUGIN_EXIT, pluginOutput } from './nagios.ts';
 import { PLAIN_MANNER, type Reporter } from './reporter.ts';
 
 /** One channel, by the names of PRTG's elements. */
@@ -70,12 +70,10 @@ const channelsOf = (test: TestVerdict): readonly Channel[] => [
 /** Its values are the states in the file `popconnectivity.state.ovl`. */
 const stateChannel = (channel: string, state: State): Channel => ({
   channel,
-  value: STATUS[state],
+  value: PLUGIN_EXIT[state],
   unit: 'Custom',
   valuelookup: 'popconnectivity.state',
 });
-
-const STATUS: Readonly<Record<State, number>> = { ok: 0, warning: 1, critical: 2, unknown: 3 };
 
 /** PRTG knows a channel by its name for ever; the others are called after their phase. */
 const CHANNEL: Readonly<Partial<Record<MetricName, string>>> = {

@@ -1,8 +1,7 @@
 import { isTest, testsIn, type Verdict } from '../verdict/judge.ts';
-import type { State } from '../verdict/severity.ts';
 import { written } from './json.ts';
 import { inOneLine, type Member, measuredIn, membersOf } from './members.ts';
-import { pluginOutput } from './nagios.ts';
+import { PLUGIN_EXIT, pluginOutput } from './nagios.ts';
 import { PLAIN_MANNER, type Reporter } from './reporter.ts';
 
 /**
@@ -32,9 +31,6 @@ export const zabbixValue = (verdict: Verdict): string => written(partsOf(verdict
 export const zabbixDiscovery = (targets: readonly { readonly label: string; readonly server: string }[]): string =>
   JSON.stringify(targets.map(({ label, server }) => ({ '{#LABEL}': label, '{#SERVER}': server })));
 
-/** As a plugin exits, so that a value map or a trigger may count on it. */
-const STATUS: Readonly<Record<State, number>> = { ok: 0, warning: 1, critical: 2, unknown: 3 };
-
 function partsOf(verdict: Verdict): object {
   const state = stateOf(verdict);
   if (isTest(verdict)) return { ...state, server: verdict.result.casServer, ...factsOf(verdict) };
@@ -42,7 +38,7 @@ function partsOf(verdict: Verdict): object {
 }
 
 const stateOf = (verdict: Verdict): object => ({
-  status: STATUS[verdict.state],
+  status: PLUGIN_EXIT[verdict.state],
   state: verdict.state.toUpperCase(),
   text: lineOf(verdict),
 });

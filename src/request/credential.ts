@@ -69,3 +69,33 @@ export function checkUserName(userName: string, from: string): void {
   if (userName === '') throw refuse('is empty');
   if (hasControl(userName)) throw refuse('has a control character');
 }
+
+/**
+ * Who logs on to something other than the mailbox: a user with a password from one source, or `@FILE`. Nobody is asked.
+ *
+ * @returns null where the option was not given
+ * @throws ProbeFailure `usage` or `configuration`, naming the option and never the secret
+ */
+export async function parseOther(
+  whose: 'deliver' | 'directory',
+  settings: Settings,
+  sources: Sources,
+): Promise<PasswordCredential | null> {
+  const [option, secret] = [`${whose}-credential`, `${whose}-password`] as const;
+  const given = settings[option] as string | undefined;
+  const named = settingWith(secret, settings);
+  if (given === undefined) {
+    // We would be nobody there, and the password be for nothing.
+    if (named !== null) throw usage(`--${named} needs --${option}`);
+    return null;
+  }
+  if (given.startsWith('@')) {
+    if (named !== null) throw usage(`--${option} @FILE holds the password already: leave --${named} out`);
+    return fromFile(`--${option}`, given.slice(1), sources);
+  }
+  checkUserName(given, `--${option}`);
+  // RFC 4513 §5.1.2: to a directory a name without a password is nobody, and looks like a success.
+  const password = await readSecret(secret, settings, sources);
+  if (password === null) throw usage(`no password for --${option}: give --${secret}-file or -env, or @FILE`);
+  return { kind: 'password', userName: given, password };
+}

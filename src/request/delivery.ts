@@ -2,10 +2,10 @@ import { usage } from '../dialogue/failure.ts';
 import type { Secret } from '../dialogue/secret.ts';
 import type { HttpTerms } from '../probe/world.ts';
 import type { PasswordCredential } from '../sasl/mechanism.ts';
-import { checkUserName, fromFile } from './credential.ts';
+import { parseOther } from './credential.ts';
 import { type Host, parseHost } from './host.ts';
 import { environmentProxy } from './proxy.ts';
-import { readSecret, settingWith } from './secret.ts';
+import { readSecret } from './secret.ts';
 import type { Settings } from './settings.ts';
 import type { Sources } from './sources.ts';
 import { parseClientCertificate, parsePins } from './tls.ts';
@@ -111,7 +111,7 @@ const KINDS: Readonly<Record<Kind, Parse>> = {
   icinga2: async (where, settings, sources) => {
     const url = parseUrl('icinga2', where);
     const http = parseHttp(url, settings, sources);
-    const credential = await parseApiUser(settings, sources);
+    const credential = await parseOther('deliver', settings, sources);
     if (credential === null && http.clientCertificate == null) {
       throw usage('--deliver icinga2: needs --deliver-credential USER or @FILE, or --deliver-client-certificate');
     }
@@ -169,20 +169,4 @@ function parseHttp(url: string, settings: Settings, sources: Sources): HttpTerms
     clientCertificate: parseClientCertificate(settings, sources, 'deliver-'),
     ...(name === undefined ? {} : { identity: parseHost('--deliver-certificate-name', name, sources).ascii }),
   };
-}
-
-async function parseApiUser(settings: Settings, sources: Sources): Promise<PasswordCredential | null> {
-  const given = settings['deliver-credential'] as string | undefined;
-  if (given === undefined) return null;
-  if (given.startsWith('@')) {
-    const named = settingWith('deliver-password', settings);
-    if (named !== null) throw usage(`--deliver-credential @FILE holds the password already: leave --${named} out`);
-    return fromFile('--deliver-credential', given.slice(1), sources);
-  }
-  checkUserName(given, '--deliver-credential');
-  const password = await readSecret('deliver-password', settings, sources);
-  if (password === null) {
-    throw usage('no password for --deliver-credential: give --deliver-password-file or -env, or @FILE');
-  }
-  return { kind: 'password', userName: given, password };
 }

@@ -1,8 +1,8 @@
 import { usage } from '../dialogue/failure.ts';
 import type { PasswordCredential } from '../sasl/mechanism.ts';
-import { checkUserName, fromFile } from './credential.ts';
+import { parseOther } from './credential.ts';
 import { parseHost } from './host.ts';
-import { readSecret, settingWith } from './secret.ts';
+import { settingWith } from './secret.ts';
 import type { Settings } from './settings.ts';
 import type { Sources } from './sources.ts';
 import { oneOf, wholeNumber } from './values.ts';
@@ -61,7 +61,7 @@ export async function parseDirectory(settings: Settings, sources: Sources): Prom
     domain: domain === undefined ? null : parseHost('--directory-domain', domain, sources).ascii.replace(/\.$/, ''),
     connectionType,
     port: port === undefined ? PORTS[connectionType] : wholeNumber('--directory-port', port, 1, 65535),
-    credential: await parseCredential(settings, sources),
+    credential: await parseOther('directory', settings, sources),
     authorities: authorities === undefined ? null : sources.certificates('--directory-ca-file', authorities as string),
     localSite: parseSite('local-site', settings),
     site: parseSite('site', settings),
@@ -70,27 +70,6 @@ export async function parseDirectory(settings: Settings, sources: Sources): Prom
 
 const TYPES = ['ssl', 'tls'] as const;
 const PORTS = { ssl: 636, tls: 389 } as const;
-
-async function parseCredential(settings: Settings, sources: Sources): Promise<PasswordCredential | null> {
-  const given = settings['directory-credential'] as string | undefined;
-  const named = settingWith('directory-password', settings);
-  if (given === undefined) {
-    // It would be asked as nobody, and the password be there for nothing.
-    if (named !== null) throw usage(`--${named} needs --directory-credential`);
-    return null;
-  }
-  if (given.startsWith('@')) {
-    if (named !== null) throw usage(`--directory-credential @FILE holds the password already: leave --${named} out`);
-    return fromFile('--directory-credential', given.slice(1), sources);
-  }
-  checkUserName(given, '--directory-credential');
-  const password = await readSecret('directory-password', settings, sources);
-  // RFC 4513 §5.1.2: a bind with a name and no password is anonymous, and looks like a success.
-  if (password === null) {
-    throw usage('no password for --directory-credential: give --directory-password-file or -env, or @FILE');
-  }
-  return { kind: 'password', userName: given, password };
-}
 
 /** A site by its name; RFC 1123's letters as Active Directory takes them. */
 function parseSite(option: 'local-site' | 'site', settings: Settings): string | null {

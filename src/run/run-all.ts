@@ -4,7 +4,7 @@ import type { Stop, World } from '../probe/world.ts';
 import type { Addressee } from '../request/delivery.ts';
 import type { Request } from '../request/request.ts';
 import { type Bounds, sweep, type Task, type Watcher } from '../sweep/sweep.ts';
-import { gather, isTest, judge, remark, type TestVerdict, type Verdict } from '../verdict/judge.ts';
+import { gather, isTest, judge, remark, type Verdict } from '../verdict/judge.ts';
 import { run } from './run.ts';
 
 /** One server of several: what is asked of it, or what is wrong with what was to be. */
@@ -85,7 +85,7 @@ function taskOf(aim: Aim, world: World): Task<Verdict> {
       const { port, connectionType, login } = visit;
       const subject = { server, localSite, port, connectionType, userName: login.userName };
       const result = untested(subject, 'Skipped', why, world.date().toISOString());
-      return named(label, unmeasured(judge(result, quiet.policy)));
+      return named(label, judge(result, quiet.policy));
     },
   };
 }
@@ -94,11 +94,8 @@ function taskOf(aim: Aim, world: World): Task<Verdict> {
 function refusedOf({ label, server, isSkipped, localSite }: Aim, failure: ProbeFailure, world: World): Verdict {
   const subject = { server, localSite, port: 0, connectionType: 'tls', userName: '' } as const;
   const result = untested(subject, isSkipped ? 'Skipped' : 'Failure', failure, world.date().toISOString());
-  return named(label, unmeasured(judge(result, LENIENT)));
+  return named(label, judge(result, LENIENT));
 }
-
-/** There is nothing to chart of it. */
-const unmeasured = (verdict: TestVerdict): TestVerdict => ({ ...verdict, metrics: [] });
 
 const LENIENT = {
   warning: new Map(),
@@ -115,7 +112,7 @@ export function endedOf(verdict: Verdict): Verdict {
   const { result } = verdict;
   if (result.error?.reason !== 'interrupted') return verdict;
   return {
-    ...unmeasured(judge({ ...result, result: 'Skipped', error: result.error }, LENIENT, verdict.conversation)),
+    ...judge({ ...result, result: 'Skipped', error: result.error }, LENIENT, verdict.conversation),
     text: verdict.text,
   };
 }
