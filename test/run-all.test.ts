@@ -24,9 +24,33 @@ test('a bug in one test, or what is wrong with its settings, is that one’s own
     },
   };
   const aims = [
-    { label: 'a', server: 'a.example.com', request: broken, addressee: null, isSkipped: false, localSite: null },
-    { label: 'b', server: 'b.example.com', request: refused, addressee: null, isSkipped: false, localSite: null },
-    { label: 'c', server: 'c.example.com', request: broken, addressee: null, isSkipped: false, localSite: null },
+    {
+      label: 'a',
+      server: 'a.example.com',
+      request: broken,
+      addressee: null,
+      isSkipped: false,
+      localSite: null,
+      site: null,
+    },
+    {
+      label: 'b',
+      server: 'b.example.com',
+      request: refused,
+      addressee: null,
+      isSkipped: false,
+      localSite: null,
+      site: null,
+    },
+    {
+      label: 'c',
+      server: 'c.example.com',
+      request: broken,
+      addressee: null,
+      isSkipped: false,
+      localSite: null,
+      site: null,
+    },
   ];
   const told: string[] = [];
   const watcher = { began: () => {}, ended: (label: string) => told.push(label) };

@@ -32,11 +32,14 @@ export async function aimsOf(given: Settings, command: Command): Promise<readonl
   for (const target of isAnything ? await targetsOf(settings, command.name, sources, entries) : []) {
     const request = await requestOf(target.settings, command, sources, localSite);
     const server = 'policy' in request ? request.plan.server : target.server;
-    aims.push({ ...target, request, addressee: addresseeOf(server, target.settings), isSkipped: false, localSite });
+    const addressee = addresseeOf(server, target.settings);
+    const site = found?.sites.get(target.server) ?? null;
+    aims.push({ ...target, request, addressee, isSkipped: false, localSite, site });
   }
   for (const { server, why, isSkipped } of found?.others ?? []) {
     if (aims.some(({ label }) => label === server)) continue;
-    aims.push({ label: server, server, request: why, addressee: addresseeOf(server, settings), isSkipped, localSite });
+    const addressee = addresseeOf(server, settings);
+    aims.push({ label: server, server, request: why, addressee, isSkipped, localSite, site: null });
   }
   refuseSharedServices(aims);
   const refusals = aims

@@ -14,8 +14,8 @@ export function discover(aims: readonly Aim[], format: Settings[string]): string
 }
 
 /** What cannot be tested is not to be found. */
-function discoveredOf({ label, request, localSite }: Aim): readonly Discovered[] {
+function discoveredOf({ label, request, site }: Aim): readonly Discovered[] {
   if (!('policy' in request)) return [];
   const { server, visit } = request.plan;
-  return [{ label, host: server, port: visit.port, connectionType: visit.connectionType, site: localSite }];
+  return [{ label, host: server, port: visit.port, connectionType: visit.connectionType, site }];
 }

@@ -15,6 +15,8 @@ export interface Found {
   readonly others: readonly Other[];
   /** The site of this machine; null where no directory tells. */
   readonly localSite: string | null;
+  /** The sites of the servers, by host name. */
+  readonly sites: ReadonlyMap<string, string | null>;
 }
 
 export interface Other {
@@ -46,16 +48,20 @@ export async function find(settings: Settings, limitMs: number, sources: Sources
   if (plan === null) return null;
   const { readSurroundings } = await import('../directory/surroundings.ts');
   const surroundings = await readSurroundings(plan, limitMs);
+  const sites = new Map(surroundings.servers.map(({ fqdn, site }) => [fqdn, site]));
   const named = (settings[SERVER] as readonly string[] | undefined) ?? [];
-  if (named.length > 0) return byIdentity(named.flatMap(serversIn), surroundings);
+  if (named.length > 0) return { ...(await byIdentity(named.flatMap(serversIn), surroundings)), sites };
   // A file of targets says whom to test; the directory then says in which site we are.
   const isListed = settings.targets !== undefined || readsTargets(settings);
-  return isListed ? { entries: [], others: [], localSite: surroundings.localSite } : bySite(surroundings);
+  const found = isListed ? { entries: [], others: [], localSite: surroundings.localSite } : bySite(surroundings);
+  return { ...found, sites };
 }
+
+type Placed = Omit<Found, 'sites'>;
 
 const entryOf = ({ fqdn }: ExchangeServer): Settings => ({ [SERVER]: fqdn });
 
-async function byIdentity(named: readonly string[], { servers, localSite }: Surroundings): Promise<Found> {
+async function byIdentity(named: readonly string[], { servers, localSite }: Surroundings): Promise<Placed> {
   const { serverBy } = await import('../directory/identity.ts');
   const entries: Settings[] = [];
   const others: Other[] = [];
@@ -73,7 +79,7 @@ async function byIdentity(named: readonly string[], { servers, localSite }: Surr
 }
 
 /** Every server of the site; those without the role are told of, and not tested. */
-function bySite({ servers, site, localSite, controller }: Surroundings): Found {
+function bySite({ servers, site, localSite, controller }: Surroundings): Placed {
   const nobody = (why: string): ProbeFailure =>
     new ProbeFailure('configuration', `No Client Access servers were tested: ${why}`, { phase: 'directory' });
   if (site === null) {
@@ -123,7 +129,7 @@ async function bySrv(domain: string): Promise<Found> {
       }
     }
   }
-  if (entries.length > 0) return { entries, others: [], localSite: null };
+  if (entries.length > 0) return { entries, others: [], localSite: null, sites: new Map() };
   const why = troubles.length === 0 ? 'DNS says that it has no POP3' : troubles.join('; ');
   throw new ProbeFailure('configuration', `--discover-srv ${domain}: ${why}`);
 }

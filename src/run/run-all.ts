@@ -19,6 +19,8 @@ export interface Aim {
   readonly isSkipped: boolean;
   /** The site of this machine; null where no directory tells. */
   readonly localSite: string | null;
+  /** The site of the server; null where no directory tells. */
+  readonly site: string | null;
 }
 
 /**

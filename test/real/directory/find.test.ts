@@ -79,6 +79,19 @@ describe.skipIf(missing(SAMBA, AD_DOVECOT))('an Exchange organisation in a real 
     expect(code).toBe(0);
   });
 
+  test('lists the servers of another site as of that one', async () => {
+    const { stdout } = await cmdlet(
+      '--discover',
+      'zabbix',
+      ...directory(),
+      '--local-site',
+      'Site-A',
+      '--site',
+      'Site-B',
+    );
+    expect(JSON.parse(stdout)).toMatchObject([{ '{#SERVER}': 'exse.example.test', '{#SITE}': 'Site-B' }]);
+  });
+
   test('has a row for a server that has nothing to be tested, also where no other was asked for', async () => {
     const { stdout, code } = await cmdlet('-H', 'EDGE', ...directory(), ...mailbox());
     expect(stdout).toMatch(/^edge +\S* +Test POP3 Connectivity Skipped +/m);
