@@ -127,7 +127,7 @@ describe('our own options in that spelling', () => {
     else if (option.kind === 'optional') {
       expect(read(`-${parameter}`)).toEqual({ [option.name]: [''] });
       expect(read(`-${parameter}:farm@/etc/x`)).toEqual({ [option.name]: ['farm@/etc/x'] });
-      expect(refusal(`-${parameter}`, 'hunter2')).toMatch(/^argument 2 is not taken by --extra-opts: join/);
+      expect(refusal(`-${parameter}`, 'hunter2')).toContain(`argument 2 is not taken by --${option.name}: join`);
     } else {
       expect(read(`-${parameter}`, 'x')).toEqual({ [option.name]: listed(option, 'x') });
       expect(read(`-${parameter.toLowerCase()}:x`)).toEqual({ [option.name]: listed(option, 'x') });

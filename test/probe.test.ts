@@ -30,6 +30,7 @@ test('addresses that did not answer before the one that did are in the result', 
   const login = { kind: 'password', method: 'auto', userName: 'alice', password: new Secret('correct horse') } as const;
   const plan = {
     server: 'mail.example.com',
+    mailboxServer: null,
     localSite: null,
     visit: {
       to: 'mail.example.com',

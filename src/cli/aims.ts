@@ -4,11 +4,24 @@ import { parseAddressee } from '../request/delivery.ts';
 import { parseRequest, parseTimeout, type Request } from '../request/request.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
-import type { Aim } from '../run/run-all.ts';
-import { find } from './found.ts';
+import type { Aim, Done } from '../run/run-all.ts';
+import { type Found, find, type Other } from './found.ts';
 import { refuseSharedServices } from './hand-over.ts';
 import type { Command } from './main.ts';
 import { targetsOf } from './targets.ts';
+
+/** What a run aims at. */
+export interface Aims {
+  readonly aims: readonly Aim[];
+  /** What is to be done first, and changes with whom they are tested; null where nothing is. */
+  readonly upkeep: Upkeep | null;
+}
+
+export interface Upkeep {
+  /** In the words of -WhatIf. */
+  readonly operations: readonly string[];
+  readonly carryOut: () => Promise<readonly Aim[]>;
+}
 
 /**
  * The targets as requests; what is wrong with one is its own matter, unless it is wrong with all of them.
@@ -16,30 +29,72 @@ import { targetsOf } from './targets.ts';
  * @param settings those for all
  * @throws ProbeFailure `usage` or `configuration`
  */
-export async function aimsOf(given: Settings, command: Command): Promise<readonly Aim[]> {
+export async function aimsOf(given: Settings, command: Command): Promise<Aims> {
   const asking = askingOnce(nodeSources);
   const settings = given.discover === undefined ? given : listing(given);
   // Who only wants to know what would be done need not say the password.
   const isTested = settings['what-if'] !== true && settings.discover === undefined;
   const sources = isTested ? asking : { ...asking, askOnTerminal: async () => 'not asked for' };
-  const found = await find(settings, Math.min(LONGEST_SEARCH_MS, parseTimeout(settings, command) * 0.8), sources);
+  const limitMs = Math.min(LONGEST_SEARCH_MS, parseTimeout(settings, command) * 0.8);
+  const found = await find(settings, { limitMs, isPlatform: command.people === undefined, sources });
+  const account = found?.account ?? null;
+  const upkeep = account?.upkeep ?? null;
+  const aimsBy = (own: Settings | null): Promise<readonly Aim[]> =>
+    aimsAt(found, { ...settings, ...own }, command, sources);
+  // Whoever is made is tested another time: it may have no mailbox yet.
+  const isNobody = account !== null && account.settings === null;
+  const before = account?.due == null ? [] : [doneAim(account.due)];
+  const aims = isNobody ? [] : [...before, ...(await aimsBy(account?.settings ?? null))];
+  return {
+    aims,
+    upkeep: upkeep && {
+      operations: upkeep.operations,
+      async carryOut() {
+        const { done, settings: own } = await upkeep.carryOut();
+        return [doneAim(done), ...(own === null ? [] : await aimsBy(own))];
+      },
+    },
+  };
+}
+
+const doneAim = (done: Done): Aim => ({
+  label: done.result.casServer,
+  server: done.result.casServer,
+  request: done,
+  // It is the result of no mail server.
+  addressee: null,
+  isSkipped: false,
+  mailboxServer: done.result.mailboxServer,
+  localSite: done.result.localSite,
+  site: null,
+});
+
+async function aimsAt(
+  found: Found | null,
+  settings: Settings,
+  command: Command,
+  sources: Sources,
+): Promise<readonly Aim[]> {
   const localSite = found?.localSite ?? null;
+  const mailboxServer = found?.mailboxServer ?? null;
   const addresseeOf = (server: string, own: Settings): Aim['addressee'] =>
     settings.deliver === undefined ? null : parseAddressee(server, own);
   const aims: Aim[] = [];
   const isAnything = found === null || found.entries.length > 0 || settings.targets !== undefined;
   const entries = found?.entries ?? null;
   for (const target of isAnything ? await targetsOf(settings, command.name, sources, entries) : []) {
-    const request = await requestOf(target.settings, command, sources, localSite);
+    const request = await requestOf(target.settings, command, sources, { mailboxServer, localSite });
     const server = 'policy' in request ? request.plan.server : target.server;
     const addressee = addresseeOf(server, target.settings);
     const site = found?.sites.get(target.server) ?? null;
-    aims.push({ ...target, request, addressee, isSkipped: false, localSite, site });
+    aims.push({ ...target, request, addressee, isSkipped: false, mailboxServer, localSite, site });
   }
-  for (const { server, why, isSkipped } of found?.others ?? []) {
-    if (aims.some(({ label }) => label === server)) continue;
-    const addressee = addresseeOf(server, settings);
-    aims.push({ label: server, server, request: why, addressee, isSkipped, localSite, site: null });
+  for (const other of found?.others ?? []) {
+    const aim = untested(other, localSite);
+    if (aims.some(({ label }) => label === aim.label)) continue;
+    // A Mailbox server behind the others is no object of a platform by itself.
+    const addressee = other.mailboxServer === undefined ? addresseeOf(other.server, settings) : null;
+    aims.push({ ...aim, addressee });
   }
   refuseSharedServices(aims);
   const refusals = aims
@@ -50,6 +105,12 @@ export async function aimsOf(given: Settings, command: Command): Promise<readonl
   if (isRefused && new Set(refusals.map(({ message }) => message)).size === 1) throw refusals[0];
   if (isRefused) throw new ProbeFailure('configuration', `no target can be tested; the first: ${refusals[0]?.message}`);
   return aims;
+}
+
+function untested({ server, mailboxServer, why, isSkipped }: Other, localSite: string | null): Aim {
+  const label = mailboxServer === undefined ? server : `Mailbox server ${mailboxServer}`;
+  const common = { addressee: null, localSite, site: null } as const;
+  return { ...common, label, server, request: why, isSkipped, mailboxServer: mailboxServer ?? null };
 }
 
 /** Servers are listed for whoever will log on to them: that need not be known yet. */
@@ -64,7 +125,7 @@ async function requestOf(
   settings: Settings,
   command: Command,
   sources: Sources,
-  localSite: string | null,
+  place: { readonly mailboxServer: string | null; readonly localSite: string | null },
 ): Promise<Request | ProbeFailure> {
   try {
     const prepared = command.people?.prepare(settings) ?? { settings, remarks: [] };
@@ -73,7 +134,7 @@ async function requestOf(
     const trace = plan.trace || command.people?.conversationIn.includes(String(settings.format)) === true;
     return {
       ...request,
-      plan: { ...plan, trace, localSite },
+      plan: { ...plan, trace, ...place },
       policy: { ...policy, remarks: [...policy.remarks, ...prepared.remarks] },
     };
   } catch (problem) {

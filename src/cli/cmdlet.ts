@@ -13,7 +13,7 @@ export function cmdletSettings(settings: Settings): {
   readonly settings: Settings;
   readonly remarks: readonly string[];
 } {
-  refuseDirectory(settings);
+  refuseWithoutDirectory(settings);
   const meant: Record<string, Settings[string]> = { ...settings };
   const remarks: string[] = [];
   for (const { option, parameter, most, digits, valid } of RANGES) {
@@ -60,16 +60,18 @@ const RANGES = [
 /** What says whom to test, one way or another. */
 const FINDING = ['client-access-server', 'domain-controller', 'directory-domain', 'discover-srv'] as const;
 
-/** What the cmdlet asks Active Directory for. Nobody asks one here yet, and a test of something else would not do. */
-function refuseDirectory(settings: Settings): void {
-  const refuse = (what: string, instead: string): ProbeFailure =>
-    new ProbeFailure('configuration', `${what} a directory (Active Directory), and none is asked yet: ${instead}`);
-  if (settings['mailbox-server'] !== undefined)
-    throw refuse('-MailboxServer is looked up in', 'name the server with -ClientAccessServer');
-  if (settings['reset-test-account-credentials'] !== undefined)
-    throw refuse('-ResetTestAccountCredentials changes a password in', 'change it there');
+/** What says which directory is asked. */
+const DIRECTORY = ['domain-controller', 'directory-domain'] as const;
+
+/** What the cmdlet asks Active Directory for: where none is named, a test of something else would not do. */
+function refuseWithoutDirectory(settings: Settings): void {
   // Each target has its own.
-  if (settings.targets !== undefined) return;
+  if (settings.targets !== undefined || DIRECTORY.some((name) => settings[name] !== undefined)) return;
+  const refuse = (what: string, instead: string): ProbeFailure =>
+    new ProbeFailure('configuration', `${what} a directory (Active Directory): give -DomainController, ${instead}`);
+  for (const [option, what] of IN_DIRECTORY) {
+    if (settings[option] !== undefined) throw refuse(what, 'or -DirectoryDomain');
+  }
   if (FINDING.every((name) => settings[name] === undefined) && cloudOf(settings) === null) {
     throw new ProbeFailure(
       'configuration',
@@ -80,5 +82,15 @@ function refuseDirectory(settings: Settings): void {
   if (settings.discover !== undefined) return;
   const isByCertificate = String(settings.auth ?? '').toLowerCase() === 'external';
   if (settings['mailbox-credential'] === undefined && !isByCertificate)
-    throw refuse('without -MailboxCredential the test account is taken from', 'give -MailboxCredential');
+    throw refuse(
+      'without -MailboxCredential the test account is looked up in',
+      '-DirectoryDomain or -MailboxCredential',
+    );
 }
+
+const IN_DIRECTORY = [
+  ['mailbox-server', '-MailboxServer is looked up in'],
+  ['new-test-user', '--new-test-user makes an account in'],
+  ['reset-test-account-credentials', '-ResetTestAccountCredentials changes a password in'],
+  ['password-max-age', '--password-max-age is about an account of'],
+] as const;

@@ -25,7 +25,7 @@ export async function expandExtraOpts(given: Settings, command: string, sources:
     const option = optionOf(name);
     // Not even the name is repeated: it may be the rest of a password on a line of its own.
     if (option === undefined) throw refuse('there is no such option');
-    if (option.kind === 'optional') throw refuse(`--${option.name} has no meaning in a file`);
+    if (option.name === 'extra-opts') throw refuse(`--${option.name} has no meaning in a file`);
     // It is a secret that is not on the command line, and must not be remarked on as if it were.
     const key = option.secret === true ? iniSetting(option.name as SecretName) : option.name;
     try {

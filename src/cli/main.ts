@@ -124,17 +124,19 @@ async function carryOut(
   const readsInput = settings['password-stdin'] === true || readsTargets(settings);
   const awaited = readsInput ? STANDARD_INPUT_LATE : 'nobody typed a password';
   const plan = await within(timeoutMs, began, awaited, parseDelivery(common, nodeSources));
-  const aims = await within(timeoutMs, began, awaited, aimsOf(common, command));
+  const { aims: planned, upkeep } = await within(timeoutMs, began, awaited, aimsOf(common, command));
+  if (settings.discover !== undefined && command.discover !== undefined) {
+    return { report: { stdout: `${command.discover(planned, settings.discover)}\n`, exitCode: 0 }, delivery: null };
+  }
+  const operations = listOf(planned, plan, upkeep?.operations ?? []);
+  // Nothing was measured: a platform that runs it so by mistake must not read an OK.
+  if (common['what-if'] === true)
+    return told(written(operations, 'What if: '), planned.every(isRequest) ? 0 : SOME_WERE_LEFT_OUT);
+  if (common.confirm === true) await within(timeoutMs, began, 'nobody answered', askFirst(operations));
+  const aims = upkeep === null ? planned : await upkeep.carryOut();
   const requests = aims.map(({ request }) => request).filter((request) => 'policy' in request);
   // There may be none: every server that was found has nothing to be tested.
   const [first] = requests;
-  if (settings.discover !== undefined && command.discover !== undefined) {
-    return { report: { stdout: `${command.discover(aims, settings.discover)}\n`, exitCode: 0 }, delivery: null };
-  }
-  // Nothing was measured: a platform that runs it so by mistake must not read an OK.
-  if (common['what-if'] === true)
-    return told(listOf(aims, plan, 'What if: '), aims.length === requests.length ? 0 : SOME_WERE_LEFT_OUT);
-  if (common.confirm === true) await within(timeoutMs, began, 'nobody answered', askFirst(aims, plan));
   const manner = mannerOf(Math.min(3, (common.verbose as number | undefined) ?? 0), settings);
   const progress = showProgress(aims.length, screenOf(aims.length > 1 || people !== undefined), nodeWorld.now);
   // A platform has waited since the start; to people their own time to type a password is not the server's.
@@ -210,21 +212,30 @@ const screenOf = (isLong: boolean): Screen | null =>
     ? { columns: process.stderr.columns || USUAL_COLUMNS, write: (text) => process.stderr.write(text) }
     : null;
 
-/** What would be done, a line for each operation, and what would not. */
-const listOf = (aims: readonly Aim[], plan: DeliveryPlan | null, before: string): string =>
-  aims
-    .flatMap(({ label, request, addressee }) => [
-      ...('policy' in request ? operationsOf(request) : [`not test ${label}: ${request.message}`]),
-      ...(plan?.destinations ?? []).map(
-        ({ name }) => `deliver the result to ${name} for ${addressee === null ? '' : nameOf(addressee)}`,
-      ),
-    ])
-    .map((operation) => `${before}${printable(operation, LONGEST_OPERATION)}\n`)
-    .join('');
+const isRequest = ({ request }: Aim): boolean => 'policy' in request;
+
+/** What would be done, each operation, and what would not. */
+const listOf = (aims: readonly Aim[], plan: DeliveryPlan | null, before: readonly string[]): readonly string[] => [
+  ...before,
+  ...aims.flatMap((aim) => [...operationsAt(aim), ...deliveriesOf(aim, plan)]),
+];
+
+function operationsAt({ label, request }: Aim): readonly string[] {
+  if ('policy' in request) return operationsOf(request);
+  return 'result' in request ? [] : [`not test ${label}: ${request.message}`];
+}
+
+const deliveriesOf = ({ addressee }: Aim, plan: DeliveryPlan | null): readonly string[] =>
+  addressee === null
+    ? []
+    : (plan?.destinations ?? []).map(({ name }) => `deliver the result to ${name} for ${nameOf(addressee)}`);
+
+const written = (operations: readonly string[], before: string): string =>
+  operations.map((operation) => `${before}${printable(operation, LONGEST_OPERATION)}\n`).join('');
 
 /** Tells what is about to be done, and goes on only when somebody says yes. */
-async function askFirst(aims: readonly Aim[], plan: DeliveryPlan | null): Promise<void> {
-  const answer = await nodeSources.confirmOnTerminal(`About to\n${listOf(aims, plan, '  ')}Go on? [y/N] `);
+async function askFirst(operations: readonly string[]): Promise<void> {
+  const answer = await nodeSources.confirmOnTerminal(`About to\n${written(operations, '  ')}Go on? [y/N] `);
   if (answer === null) throw usage('--confirm has nobody to ask: there is no terminal; leave it out');
   if (!answer) throw new ProbeFailure('interrupted', 'not confirmed: nothing was done');
 }

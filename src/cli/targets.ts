@@ -184,7 +184,7 @@ interface Entry {
   readonly isSecret: boolean;
 }
 
-/** What is set for all, or before there are targets. */
+/** What is set for all, or before there are targets, beside what the directory is asked. */
 const NOT_FOR_ONE: readonly string[] = [
   'targets',
   'concurrency',
@@ -230,7 +230,8 @@ function entryOf(record: Fields, where: string, options: readonly Option[]): Ent
     const option = options.find((each) => plain(each.name) === plain(name));
     // The name is not repeated: it may be the rest of a password.
     if (option === undefined) throw refused(where, 'there is no such option as one that it sets');
-    if (NOT_FOR_ONE.includes(option.name)) throw refused(where, `--${option.name} is for all targets, not for one`);
+    if (NOT_FOR_ONE.includes(option.name) || option.group === 'Directory')
+      throw refused(where, `--${option.name} is for all targets, not for one`);
     if (option.secret === true || (option.name === 'proxy' && showsProxyPassword(String(value)))) isSecret = true;
     // It is not on the command line, and must not be remarked on as if it were.
     const key = option.secret === true ? iniSetting(option.name as SecretName) : option.name;

@@ -12,8 +12,15 @@ export interface Directory {
   /** What the root of the directory says of itself (RFC 4512 §5.1). */
   readonly root: Entry;
   readonly search: (base: string, what: Search) => Promise<readonly Entry[]>;
+  /** Makes an object (RFC 4511 §4.7). */
+  readonly add: (dn: string, attributes: Values) => Promise<void>;
+  /** Puts values in the place of those that are there (RFC 4511 §4.6). */
+  readonly replace: (dn: string, attributes: Values) => Promise<void>;
   readonly close: () => void;
 }
+
+/** Attributes and what is written into them; octets where the value is no text. */
+export type Values = Readonly<Record<string, readonly string[] | Uint8Array>>;
 
 export interface Search {
   readonly scope: 'base' | 'one' | 'sub';
@@ -66,6 +73,18 @@ export async function openDirectory(terms: DirectoryTerms, hold: Hold): Promise<
     failure.phase = 'directory';
     return failure;
   };
+  const attributesOf = (values: Values) =>
+    Object.entries(values).map(
+      ([type, value]) =>
+        new ldap.Attribute({ type, values: value instanceof Uint8Array ? [Buffer.from(value)] : [...value] }),
+    );
+  const write = async (change: () => Promise<void>): Promise<void> => {
+    try {
+      await change();
+    } catch (error) {
+      throw blame(error);
+    }
+  };
   const search = async (base: string, { scope, where, attributes }: Search): Promise<readonly Entry[]> => {
     const filters = Object.entries(where).map(
       ([attribute, value]) =>
@@ -95,10 +114,59 @@ export async function openDirectory(terms: DirectoryTerms, hold: Hold): Promise<
   }
   const [root] = await search('', { scope: 'base', where: {}, attributes: ROOT_ATTRIBUTES });
   if (root === undefined) throw blame(new Error('it says nothing of itself'));
-  return { controller, root, search, close };
+  return {
+    controller,
+    root,
+    search,
+    add: (dn, values) => write(() => client.add(dn, attributesOf(values))),
+    replace: (dn, values) =>
+      write(() =>
+        client.modify(
+          dn,
+          attributesOf(values).map((modification) => new ldap.Change({ operation: 'replace', modification })),
+        ),
+      ),
+    close,
+  };
 }
 
-const ROOT_ATTRIBUTES = ['configurationNamingContext', 'defaultNamingContext', 'dnsHostName', 'serverName'];
+const ROOT_ATTRIBUTES = [
+  'configurationNamingContext',
+  'defaultNamingContext',
+  'schemaNamingContext',
+  'dnsHostName',
+  'serverName',
+  'currentTime',
+];
+
+/**
+ * Whether an account gets in with a password, by a simple bind.
+ *
+ * @returns false where that is wrong
+ * @throws ProbeFailure where that is not what keeps it out: it is locked, disabled …, or nobody answers
+ */
+export async function logsOn(terms: DirectoryTerms, credential: PasswordCredential, hold: Hold): Promise<boolean> {
+  try {
+    (await openDirectory({ ...terms, credential }, hold)).close();
+    return true;
+  } catch (problem) {
+    if (problem instanceof LdapRefusal && problem.code === 49 && problem.data === WRONG_PASSWORD) return false;
+    throw problem;
+  }
+}
+
+/** A result of LDAP that is no success (RFC 4511 §4.1.9). */
+export class LdapRefusal extends ProbeFailure {
+  readonly code: number;
+  /** What Active Directory adds to it, in hexadecimal digits; '' for nothing. */
+  readonly data: string;
+
+  constructor(reason: Reason, message: string, code: number, data: string) {
+    super(reason, `${message} (LDAP ${code})`);
+    this.code = code;
+    this.data = data;
+  }
+}
 
 type Found = Readonly<Record<string, unknown>> & { readonly dn: string };
 
@@ -137,11 +205,19 @@ const CODES: Readonly<Record<number, readonly [Reason, string]>> = {
   53: ['directory-refused', 'it is not willing to'],
 };
 
+const WRONG_PASSWORD = '52e';
+
+/**
+ * What Active Directory says first of what it refuses, `0000052D: …`: an error code of Windows, here
+ * ERROR_PASSWORD_RESTRICTION.
+ */
+export const PASSWORD_RESTRICTION = '52d';
+
 /** What Active Directory adds to code 49, `AcceptSecurityContext error, data 532`: the error codes of a Windows logon. */
 const LOGON_ERRORS: Readonly<Record<string, string>> = {
   '525': 'there is no such user',
   // Not told is which: of an unknown user Samba, and Active Directory by some ways, say the same.
-  '52e': 'the user name or the password is wrong',
+  [WRONG_PASSWORD]: 'the user name or the password is wrong',
   '530': 'the user may not log on at this time',
   '531': 'the user may not log on from here',
   '532': 'the password has expired',
@@ -155,10 +231,11 @@ function meaningOf(problem: unknown, { controller, port }: DirectoryTerms, isAns
   const where = `${controller} port ${port}: `;
   const { code, message = '' } = problem as { code?: string | number; message?: string };
   if (isAnswer && typeof code === 'number') {
-    const [, data = ''] = /\bdata ([0-9a-f]{3})\b/i.exec(message) ?? [];
+    const [, told = ''] = /\bdata ([0-9a-f]{3})\b/i.exec(message) ?? /\b0*([0-9a-f]{1,8}): /i.exec(message) ?? [];
+    const data = told.toLowerCase();
     const [reason, words] = CODES[code] ?? ['directory-refused', 'it refused the request'];
-    const detail = code === 49 ? LOGON_ERRORS[data.toLowerCase()] : undefined;
-    return new ProbeFailure(reason, `${where}${detail ?? words} (LDAP ${code})`);
+    const detail = code === 49 ? LOGON_ERRORS[data] : undefined;
+    return new LdapRefusal(reason, `${where}${detail ?? words}`, code, data);
   }
   if (problem instanceof ProbeFailure) return problem;
   const text = String(code ?? '');

@@ -70,7 +70,7 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   altered: 'something on the way rewrites messages: disclaimers, filters',
   duplicate: 'something on the way delivers twice',
   'not-deleted': "look in the server's log for why the deletion failed",
-  'password-due': 'change the password of the test account soon',
+  'password-due': 'set a new one by Test-PopConnectivity -ResetTestAccountCredentials',
   usage: 'see --help',
   configuration: ({ phase }) =>
     phase === 'directory'
@@ -79,7 +79,7 @@ const HINTS: Readonly<Record<Reason, Hint>> = {
   'dns-unavailable': 'check the resolvers of this machine',
   'directory-unreachable': 'check the domain controller and the way there',
   'directory-refused': 'check the account that reads the directory',
-  'test-account-missing': 'create the test account first',
+  'test-account-missing': 'see to the test account of the site, or name a mailbox to log on to',
   'token-refused': 'check the registration of the application, its secret and what it was granted',
   'token-unavailable': 'check the way to the identity provider',
   'proxy-failed': 'check the proxy and its credentials',

@@ -11,6 +11,8 @@ import type { LinkTerms, Stop, World } from './world.ts';
 export interface ProbePlan {
   /** The server as the user names it. */
   readonly server: string;
+  /** The Mailbox server behind it, and the site of this machine; null where no directory tells. */
+  readonly mailboxServer: string | null;
   readonly localSite: string | null;
   readonly visit: VisitPlan;
   readonly link: LinkTerms;

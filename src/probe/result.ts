@@ -32,8 +32,10 @@ interface Told {
   readonly schema: 1;
   /** The server as it was asked for. */
   readonly casServer: string;
+  /** The Mailbox server behind it; null where no directory tells. */
+  readonly mailboxServer: string | null;
   readonly localSite: string | null;
-  readonly scenario: 'Test POP3 Connectivity';
+  readonly scenario: 'Test POP3 Connectivity' | 'Reset Credentials' | 'New Test User';
   /** The whole run, also of a failed one. */
   readonly latencyMs: number;
   /** What was wrong without failing the test. */

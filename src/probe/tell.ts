@@ -27,6 +27,7 @@ export function resultOf(
   const told = {
     schema: 1,
     casServer: printable(plan.server, LONGEST_MESSAGE),
+    mailboxServer: plan.mailboxServer,
     localSite: plan.localSite,
     scenario: 'Test POP3 Connectivity',
     latencyMs: course.elapsedMs,
@@ -54,6 +55,7 @@ export function resultOf(
 /** Who was to be tested and how, as far as that is known. */
 export interface Subject {
   readonly server: string;
+  readonly mailboxServer: string | null;
   readonly localSite: string | null;
   readonly port: number;
   readonly connectionType: ConnectionType;
@@ -65,35 +67,59 @@ export interface Subject {
  *
  * @param startTime when it would have begun: ISO 8601, UTC
  */
-export function untested(
+export const untested = (
   subject: Subject,
   result: 'Skipped' | 'Failure',
   failure: ProbeFailure,
   startTime: string,
+): ProbeResult => ({ ...nothingOf(subject, startTime), result, error: problemFor(subject, failure) });
+
+/**
+ * The result of what was done to an account, or was to be.
+ *
+ * @param isSkipped whether it was left undone on purpose
+ * @param startTime ISO 8601, UTC
+ */
+export function accountResult(
+  subject: Subject,
+  scenario: Exclude<ProbeResult['scenario'], 'Test POP3 Connectivity'>,
+  failure: ProbeFailure | null,
+  isSkipped: boolean,
+  latencyMs: number,
+  startTime: string,
 ): ProbeResult {
-  const { server, localSite, port, connectionType, userName } = subject;
-  const visit = { port, connectionType, login: { kind: 'password', userName } } as const;
-  return {
+  const phases = isSkipped ? [] : [{ name: 'directory', ms: latencyMs } as const];
+  const told = { ...nothingOf(subject, startTime), scenario, latencyMs, phases };
+  if (failure === null) return { ...told, result: 'Success', error: null };
+  return { ...told, result: isSkipped ? 'Skipped' : 'Failure', error: problemFor(subject, failure) };
+}
+
+/** What is told where no mail server was asked. */
+const nothingOf = (subject: Subject, startTime: string) =>
+  ({
     schema: 1,
-    casServer: printable(server, LONGEST_MESSAGE),
-    localSite,
+    casServer: printable(subject.server, LONGEST_MESSAGE),
+    mailboxServer: subject.mailboxServer,
+    localSite: subject.localSite,
     scenario: 'Test POP3 Connectivity',
     latencyMs: 0,
     warnings: [],
-    connectionType,
-    port,
+    connectionType: subject.connectionType,
+    port: subject.port,
     address: null,
     deadAddresses: [],
-    userName: printable(userName, LONGEST_MESSAGE),
+    userName: printable(subject.userName, LONGEST_MESSAGE),
     startTime,
     phases: [],
     tls: null,
     capabilities: null,
     mailbox: null,
     roundTrip: null,
-    result,
-    error: problemOf(failure, { server, visit }, (text) => text),
-  };
+  }) as const;
+
+function problemFor({ server, port, connectionType, userName }: Subject, failure: ProbeFailure): Problem {
+  const visit = { port, connectionType, login: { kind: 'password', userName } } as const;
+  return problemOf(failure, { server, visit }, (text) => text);
 }
 
 /** What a failure says to people, safe to show. */

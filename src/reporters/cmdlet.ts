@@ -53,10 +53,10 @@ export function fieldsOf(test: TestVerdict): Fields {
     ClientAccessServer: shown(result.casServer),
     LocalSite: row.LocalSite,
     Scenario: row.Scenario,
-    ScenarioDescription: SCENARIOS[result.roundTrip === null ? 'logon' : 'round trip'],
+    ScenarioDescription: shown(describe(result)),
     PerformanceCounterName: 'Latency',
     Result: row.Result,
-    MailboxServer: '',
+    MailboxServer: shown(result.mailboxServer ?? ''),
     StartTime: result.startTime,
     Latency: result.error === null ? timeSpan(result.latencyMs) : '',
     SecureAccess: result.connectionType === 'plaintext' ? 'False' : 'True',
@@ -141,10 +141,19 @@ export const shown = (text: string): string => printable(text, Number.POSITIVE_I
 const shortName = (server: string): string =>
   server.includes(':') || /^\d+(?:\.\d+){3}$/.test(server) ? server : (server.split('.')[0] as string);
 
-const SCENARIOS = {
-  logon: 'Connect to the server using the POP3 protocol and log on.',
-  'round trip': 'Connect to the server using the POP3 protocol, send a test message, search for it, and delete it.',
-} as const;
+/** The cmdlet's words for a reset, as its output is known to have them. */
+function describe({ scenario, roundTrip, mailboxServer }: ProbeResult): string {
+  const behind = mailboxServer === null ? '' : ` on Mailbox server ${mailboxServer}`;
+  const descriptions: Readonly<Record<ProbeResult['scenario'], string>> = {
+    'Reset Credentials': `Reset automated credentials for the Client Access test user${behind}.`,
+    'New Test User': 'Create the Client Access test user of the site.',
+    'Test POP3 Connectivity':
+      roundTrip === null
+        ? 'Connect to the server using the POP3 protocol and log on.'
+        : 'Connect to the server using the POP3 protocol, send a test message, search for it, and delete it.',
+  };
+  return descriptions[scenario];
+}
 
 const CONNECTION_TYPES: Readonly<Record<ProbeResult['connectionType'], string>> = {
   plaintext: 'Plaintext',

@@ -76,6 +76,7 @@ export async function parseRequest(settings: Settings, defaults: Defaults, sourc
   return {
     plan: {
       server: server.shown,
+      mailboxServer: null,
       localSite: null,
       visit: {
         to,

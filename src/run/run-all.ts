@@ -1,4 +1,5 @@
 import { asFailure, type ProbeFailure } from '../dialogue/failure.ts';
+import type { ProbeResult } from '../probe/result.ts';
 import { untested } from '../probe/tell.ts';
 import type { Stop, World } from '../probe/world.ts';
 import type { Addressee } from '../request/delivery.ts';
@@ -12,22 +13,29 @@ export interface Aim {
   readonly label: string;
   /** As it was given. */
   readonly server: string;
-  readonly request: Request | ProbeFailure;
+  readonly request: Request | ProbeFailure | Done;
   /** The object of a platform its result is delivered to, if it is to be. */
   readonly addressee: Addressee | null;
   /** Whether there is nothing to be tested of it, and nothing wrong with that. */
   readonly isSkipped: boolean;
-  /** The site of this machine; null where no directory tells. */
+  /** The Mailbox server behind it, and the site of this machine; null where no directory tells. */
+  readonly mailboxServer: string | null;
   readonly localSite: string | null;
   /** The site of the server; null where no directory tells. */
   readonly site: string | null;
+}
+
+/** What was done before anybody was tested: a row of its own. */
+export interface Done {
+  readonly result: ProbeResult;
+  readonly remarks: readonly string[];
 }
 
 /**
  * Tests many servers. What is wrong with one is told of that one alone.
  *
  * @param watcher is told each verdict as it comes
- * @returns the worst of all, sorted by name
+ * @returns the worst of all, what was done before first, then sorted by name
  */
 export async function runAll(
   aims: readonly Aim[],
@@ -42,7 +50,10 @@ export async function runAll(
   const flat = verdicts.flatMap((verdict) => (isTest(verdict) ? [verdict] : verdict.parts));
   // host9 before host10, whatever the language of the machine. Made here, for it takes long to make.
   const { compare } = new Intl.Collator('en', { numeric: true });
-  const sorted = flat.slice().sort((a, b) => compare(a.text, b.text));
+  const before = new Set(aims.filter(({ request }) => 'result' in request).map(({ label }) => label));
+  const sorted = flat
+    .slice()
+    .sort((a, b) => Number(before.has(b.text)) - Number(before.has(a.text)) || compare(a.text, b.text));
   const counted = countedOf(sorted, new Set(aims.filter(({ isSkipped }) => isSkipped).map((aim) => aim.label)));
   const said = new Set(aims.flatMap(({ request }) => ('policy' in request ? request.policy.remarks : [])));
   return gather('', [...counted, ...Array.from(said, (text) => remark('ok', text))]);
@@ -61,7 +72,7 @@ function countedOf(verdicts: readonly Verdict[], skipped: ReadonlySet<string>): 
 function taskOf(aim: Aim, world: World): Task<Verdict> {
   const { label, request } = aim;
   if (!('policy' in request)) {
-    const verdict = (): Verdict => refusedOf(aim, request, world);
+    const verdict = (): Verdict => ('result' in request ? doneOf(label, request) : refusedOf(aim, request, world));
     return { label, server: label, user: label, limitMs: 0, run: async () => verdict(), skip: verdict };
   }
   const { plan, policy } = request;
@@ -83,18 +94,25 @@ function taskOf(aim: Aim, world: World): Task<Verdict> {
       }
     },
     skip: (why) => {
-      const { server, localSite } = plan;
+      const { server, mailboxServer, localSite } = plan;
       const { port, connectionType, login } = visit;
-      const subject = { server, localSite, port, connectionType, userName: login.userName };
+      const subject = { server, mailboxServer, localSite, port, connectionType, userName: login.userName };
       const result = untested(subject, 'Skipped', why, world.date().toISOString());
       return named(label, judge(result, quiet.policy));
     },
   };
 }
 
+const doneOf = (label: string, { result, remarks }: Done): Verdict =>
+  named(label, judge(result, { ...LENIENT, remarks }));
+
 /** What a test came to whose settings were refused: nobody asked the server anything. */
-function refusedOf({ label, server, isSkipped, localSite }: Aim, failure: ProbeFailure, world: World): Verdict {
-  const subject = { server, localSite, port: 0, connectionType: 'tls', userName: '' } as const;
+function refusedOf(
+  { label, server, isSkipped, mailboxServer, localSite }: Aim,
+  failure: ProbeFailure,
+  world: World,
+): Verdict {
+  const subject = { server, mailboxServer, localSite, port: 0, connectionType: 'tls', userName: '' } as const;
   const result = untested(subject, isSkipped ? 'Skipped' : 'Failure', failure, world.date().toISOString());
   return named(label, judge(result, LENIENT));
 }

@@ -110,8 +110,11 @@ const isMeasured = ({ error, result }: ProbeResult): boolean =>
 
 /** How the test ended, against how it was to end. An ending that is to count as good has nothing against it. */
 function judgeOutcome({ error, result }: ProbeResult, { severity, expect }: Policy): Verdict | null {
-  // Nothing was measured, whatever the reason.
-  if (result === 'Skipped') return { state: 'unknown', text: `skipped: ${describeProblem(error)}`, parts: [] };
+  if (result === 'Skipped') {
+    // Nothing was measured, whatever the reason; but what is to be done soon is known all the same.
+    const state = error.reason === 'password-due' ? (severity.get(error.reason) ?? 'warning') : 'unknown';
+    return { state, text: `skipped: ${describeProblem(error)}`, parts: [] };
+  }
   if (error === null) {
     return expect === null
       ? null
@@ -126,11 +129,18 @@ function judgeOutcome({ error, result }: ProbeResult, { severity, expect }: Poli
 const SUMMED_UP: Readonly<Record<TestName, readonly MetricName[]>> = {
   logon: ['time', 'time_login', 'messages', 'certificate'],
   'round trip': ['time', 'time_login', 'delivery'],
+  'new password': ['time'],
+  'new account': ['time'],
 };
 
 /** What was done, as people call it. */
-type TestName = 'logon' | 'round trip';
-const testOf = ({ roundTrip }: ProbeResult): TestName => (roundTrip === null ? 'logon' : 'round trip');
+type TestName = 'logon' | 'round trip' | 'new password' | 'new account';
+
+function testOf({ scenario, roundTrip }: ProbeResult): TestName {
+  if (scenario === 'Reset Credentials') return 'new password';
+  if (scenario === 'New Test User') return 'new account';
+  return roundTrip === null ? 'logon' : 'round trip';
+}
 
 /** The time of the whole goes by the name of what was done. */
 const describe = (metric: Metric, test: TestName): string => describeValue(metric).replace(/^time /, `${test} `);

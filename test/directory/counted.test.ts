@@ -8,7 +8,16 @@ import { testsIn } from '../../src/verdict/judge.ts';
 
 const NO_ROLE = new ProbeFailure('configuration', 'it has no Client Access role', { phase: 'directory' });
 const aim = (label: string, request: Aim['request'], isSkipped = false): Aim => ({
-  ...{ label, server: label, request, addressee: null, isSkipped, localSite: 'Site-A', site: 'Site-A' },
+  ...{
+    label,
+    server: label,
+    request,
+    addressee: null,
+    isSkipped,
+    mailboxServer: null,
+    localSite: 'Site-A',
+    site: 'Site-A',
+  },
 });
 const skipped = (label: string): Aim => aim(label, NO_ROLE, true);
 const wrong = (label: string): Aim => aim(label, new ProbeFailure('usage', 'its settings are wrong'));

@@ -28,6 +28,7 @@ async function mailbox(): Promise<Sandbox> {
 async function fullTest(sandbox: Sandbox, send: SendPlan, timeoutMs = 20_000): Promise<ProbeResult> {
   const plan: ProbePlan = {
     server: 'localhost',
+    mailboxServer: null,
     localSite: null,
     visit: {
       to: { address: '127.0.0.1', family: 4 },

@@ -414,6 +414,7 @@ const SECRET = 'correct horse';
 function planOf({ split = false, keepStale = false, ...changes }: Changes): ProbePlan {
   return {
     server: 'mail.example.com',
+    mailboxServer: null,
     localSite: null,
     visit: {
       to: 'mail.example.com',

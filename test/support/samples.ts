@@ -40,6 +40,7 @@ export const GOOD_TRIP: RoundTrip = {
 export const GOOD_LOGON: Succeeded = {
   schema: 1,
   casServer: 'mail.example.com',
+  mailboxServer: null,
   localSite: null,
   scenario: 'Test POP3 Connectivity',
   latencyMs: 2310.4,

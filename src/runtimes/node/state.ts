@@ -4,10 +4,12 @@ import { readRegularFile } from './files.ts';
 /** The folder where runs leave things for each other. */
 export interface StateFolder {
   readonly path: string;
+  /** Whether what is in it outlives a restart of the machine. */
+  readonly isLasting: boolean;
   /** The content of a file in it, or null where there is none. Rejects what is there and cannot be read. */
   readonly read: (name: string) => Buffer | null;
-  /** Writes a file that nobody else may read, whole or not at all. */
-  readonly write: (name: string, content: string) => void;
+  /** Writes a file that nobody else may read, whole or not at all; on request it is on the disk when this returns. */
+  readonly write: (name: string, content: string, isFlushed?: boolean) => void;
   /** Writes a file unless there is one already. */
   readonly create: (name: string, content: string) => void;
   /** The names of the files in it that begin so, in their order. */
@@ -64,6 +66,7 @@ function prepared(path: string, isShared: boolean, what: 'to read' | 'to write')
   fs.accessSync(path, what === 'to read' ? R_OK | X_OK : R_OK | W_OK | X_OK);
   return {
     path,
+    isLasting: !isShared,
     read(name) {
       try {
         return readRegularFile(`${path}/${name}`).octets;
@@ -72,10 +75,10 @@ function prepared(path: string, isShared: boolean, what: 'to read' | 'to write')
         throw error;
       }
     },
-    write: (name, content) =>
-      finished(`${path}/.${name}.${process.pid}`, content, (file) => fs.renameSync(file, `${path}/${name}`)),
+    write: (name, content, isFlushed = false) =>
+      finished(`${path}/.${name}.${process.pid}`, content, isFlushed, (file) => fs.renameSync(file, `${path}/${name}`)),
     create: (name, content) =>
-      finished(`${path}/.${name}.${process.pid}`, content, (file) => {
+      finished(`${path}/.${name}.${process.pid}`, content, false, (file) => {
         try {
           fs.linkSync(file, `${path}/${name}`);
         } catch (error) {
@@ -93,10 +96,10 @@ function prepared(path: string, isShared: boolean, what: 'to read' | 'to write')
 }
 
 /** Writes a file under another name first: what has its own name is never half a file. */
-function finished(unfinished: string, content: string, name: (file: string) => void): void {
+function finished(unfinished: string, content: string, flush: boolean, name: (file: string) => void): void {
   const fs = builtin.fs();
   try {
-    fs.writeFileSync(unfinished, content, { mode: 0o600 });
+    fs.writeFileSync(unfinished, content, { mode: 0o600, flush });
     name(unfinished);
   } finally {
     fs.rmSync(unfinished, { force: true });

@@ -1,0 +1,118 @@
+import { ProbeFailure } from '../dialogue/failure.ts';
+import { type Entry, isSame } from './entry.ts';
+import type { ExchangeServer } from './exchange-server.ts';
+import { guidOf } from './guid.ts';
+import { type Directory, LdapRefusal } from './ldap.ts';
+
+/** An account of the domain, as far as it matters to whoever tests with it. */
+export interface Account {
+  readonly dn: string;
+  /** What it logs on with: its userPrincipalName, else its sAMAccountName. */
+  readonly userName: string;
+  /** Its address; null where it has none. */
+  readonly mail: string | null;
+  readonly isEnabled: boolean;
+  /**
+   * `pwdLastSet`, when its password was set, by the clock of whoever set it: 100 ns since 1601, in digits; `0` where it has to be
+   * changed first. Null where we may not know.
+   */
+  readonly passwordSet: string | null;
+  /** The server its mailbox is at home on; null where it has none, or nobody tells. */
+  readonly home: ExchangeServer | null;
+}
+
+/**
+ * What Exchange calls the test account of a site: `extest_` and the first thirteen digits of the GUID of that site.
+ *
+ * @param siteGuid in the form of `guidOf`
+ */
+export const testAccountName = (siteGuid: string): string => `extest_${siteGuid.replace(/-/g, '').slice(0, 13)}`;
+
+/**
+ * The GUID of a site.
+ *
+ * @throws ProbeFailure `configuration` where there is no such site
+ */
+export async function guidOfSite({ root, search }: Directory, site: string): Promise<string> {
+  const base = `CN=Sites,${root.text('configurationNamingContext')}`;
+  const where = { objectClass: 'site', cn: site };
+  const [found] = await search(base, { scope: 'one', where, attributes: ['objectGUID'] });
+  const [guid] = found?.values('objectGUID') ?? [];
+  if (guid !== undefined) return guidOf(guid);
+  throw new ProbeFailure('configuration', `there is no site ${site} in the directory`, { phase: 'directory' });
+}
+
+/**
+ * Who somebody is in the domain, by the name a mailbox is logged on to with: `kweku`, `CONTOSO\kweku`,
+ * `kweku@contoso.com`.
+ *
+ * @returns null where there is nobody of that name
+ * @throws ProbeFailure of the phase `directory`
+ */
+export async function accountOf(
+  directory: Directory,
+  userName: string,
+  servers: readonly ExchangeServer[],
+): Promise<Account | null> {
+  const [, name = userName] = /^[^\\/@]*[\\/]([^\\/]*)$/.exec(userName) ?? [];
+  const ways = name.includes('@') ? ['userPrincipalName', 'mail'] : ['sAMAccountName'];
+  for (const attribute of ways) {
+    const where = { objectClass: 'user', [attribute]: name };
+    const base = directory.root.text('defaultNamingContext') as string;
+    const [found] = await directory.search(base, { scope: 'sub', where, attributes: ATTRIBUTES });
+    if (found !== undefined) return await read(directory, found, servers);
+  }
+  return null;
+}
+
+const ATTRIBUTES = [
+  'sAMAccountName',
+  'userPrincipalName',
+  'mail',
+  'userAccountControl',
+  'pwdLastSet',
+  'homeMDB',
+  'msExchHomeServerName',
+];
+
+/** ACCOUNTDISABLE, MS-ADTS §2.2.16. */
+const DISABLED = 2;
+
+async function read(directory: Directory, entry: Entry, servers: readonly ExchangeServer[]): Promise<Account> {
+  const name = entry.text('sAMAccountName') ?? '';
+  return {
+    dn: entry.dn,
+    userName: entry.text('userPrincipalName') ?? name,
+    mail: entry.text('mail'),
+    isEnabled: (Number(entry.text('userAccountControl') ?? 0) & DISABLED) === 0,
+    passwordSet: entry.text('pwdLastSet'),
+    home: await homeOf(directory, entry, servers),
+  };
+}
+
+/** By the database the mailbox is in, for that may move from server to server; else by the server that was noted. */
+async function homeOf(
+  { search }: Directory,
+  entry: Entry,
+  servers: readonly ExchangeServer[],
+): Promise<ExchangeServer | null> {
+  const database = entry.text('homeMDB');
+  if (database !== null) {
+    const owner = await ownerOf(search, database);
+    const found = servers.find(({ dn }) => owner !== null && isSame(dn, owner));
+    if (found !== undefined) return found;
+  }
+  const noted = entry.text('msExchHomeServerName')?.toLowerCase();
+  return servers.find(({ legacyDn }) => legacyDn !== null && legacyDn.toLowerCase() === noted) ?? null;
+}
+
+async function ownerOf(search: Directory['search'], database: string): Promise<string | null> {
+  try {
+    const [found] = await search(database, { scope: 'base', where: {}, attributes: ['msExchOwningServer'] });
+    return found?.text('msExchOwningServer') ?? null;
+  } catch (problem) {
+    // A database that is gone, or that we may not see.
+    if (problem instanceof LdapRefusal) return null;
+    throw problem;
+  }
+}
