@@ -1,5 +1,5 @@
 import { asFailure, ProbeFailure } from '../dialogue/failure.ts';
-import { openAccountStore } from '../directory/account-store.ts';
+import { Damaged, openAccountStore } from '../directory/account-store.ts';
 import { type Custody, dateOf, knownPassword, makeAccount, resetPassword } from '../directory/credentials.ts';
 import { databasesOn } from '../directory/databases.ts';
 import type { ExchangeServer } from '../directory/exchange-server.ts';
@@ -11,6 +11,7 @@ import { type Account, accountOf, guidOfSite, testAccountName } from '../directo
 import { accountResult } from '../probe/tell.ts';
 import { fromFile, parseUserName } from '../request/credential.ts';
 import type { DirectoryPlan } from '../request/directory.ts';
+import { parseSeverities } from '../request/request.ts';
 import { iniSetting } from '../request/secret.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
@@ -102,11 +103,9 @@ async function password(custody: Custody, account: Account): Promise<string | Pr
   try {
     return await knownPassword(custody, account);
   } catch (problem) {
-    const failure = asFailure(problem);
-    if (failure.reason === 'test-account-missing') {
-      failure.message += ': -ResetTestAccountCredentials sets a new one';
-      return failure;
-    }
+    // Both are what a new password cures.
+    if (problem instanceof Damaged) return problem;
+    if (problem instanceof ProbeFailure && problem.reason === 'test-account-missing') return problem;
     throw problem;
   }
 }
@@ -182,11 +181,15 @@ function nowAt({ directory }: Reached): number {
 }
 
 function dueOf(account: Account, terms: Terms): Done {
-  const set = account.passwordSet === '0' ? 'has to be changed' : `was set on ${dateOf(String(account.passwordSet))}`;
+  const set = account.isExpired ? 'has expired' : `was set on ${dateOf(String(account.passwordSet))}`;
   const why = `the password of ${account.userName} ${set}, and is not reset where nobody watches`;
   const failure = new ProbeFailure('password-due', why);
-  return { result: resultFor(account, terms, 'Reset Credentials', failure, nodeWorld.now(), true), remarks: [] };
+  return doneWith(terms, resultFor(account, terms, 'Reset Credentials', failure, nodeWorld.now(), true));
 }
+
+const doneWith = ({ settings }: Terms, result: Done['result'], remarks: Done['remarks'] = []): Done => ({
+  ...{ result, remarks, severity: parseSeverities(settings) },
+});
 
 function resultFor(
   { userName, home }: Pick<Account, 'userName' | 'home'>,
@@ -218,10 +221,8 @@ function toBeReset(account: Account, known: string | ProbeFailure, terms: Terms)
     operations: [`set a new password for ${userName} (${dn}) by way of ${surroundings.controller}`],
     async carryOut() {
       const began = nodeWorld.now();
-      const tell = (failure: ProbeFailure | null): Done => ({
-        result: resultFor(account, terms, 'Reset Credentials', failure, began),
-        remarks: [],
-      });
+      const tell = (failure: ProbeFailure | null): Done =>
+        doneWith(terms, resultFor(account, terms, 'Reset Credentials', failure, began));
       try {
         const fresh = await again(terms, (custody) => resetPassword(custody, seen));
         return { done: tell(null), settings: settingsFor(account, fresh, settings) };
@@ -260,7 +261,7 @@ async function toBeMade({ reached, name, domain }: Custody, terms: Terms): Promi
         await again(terms, (custody) => makeAccount(custody, { unit, site: site as string }));
         const result = resultFor(account, terms, 'New Test User', null, began);
         return {
-          done: { result, remarks: servers.length === 0 ? [] : [mailboxNeeded(account.userName, databases[0])] },
+          done: doneWith(terms, result, servers.length === 0 ? [] : [mailboxNeeded(account.userName, databases[0])]),
           settings: null,
         };
       },

@@ -30,6 +30,8 @@ export interface AccountStore {
   readonly read: () => Kept | null;
   /** @throws ProbeFailure `configuration`, `local-resources` */
   readonly write: (kept: Kept) => void;
+  /** Puts back what was there; null for nothing. */
+  readonly restore: (kept: Kept | null) => void;
   /**
    * Does something while no other run of this machine may.
    *
@@ -55,23 +57,30 @@ export function openAccountStore(stateDir: string | null, domain: string, siteGu
   const key = JSON.stringify([domain.toLowerCase(), siteGuid]);
   const name = `test-account-${builtin.crypto().createHash('sha256').update(key).digest('hex').slice(0, 24)}.json`;
   const path = `${folder.path}/${name}`;
+  const change = (how: () => void): void => {
+    // What is lost with the next restart is no place for the only copy of a password.
+    if (!folder.isLasting) throw refused(`${folder.path} is emptied when the machine restarts: give --state-dir`);
+    try {
+      how();
+    } catch (problem) {
+      throw new ProbeFailure('local-resources', `${path} cannot be written: ${(problem as Error).message}`);
+    }
+  };
+  const write = (kept: Kept): void =>
+    change(() => folder.write(name, `${JSON.stringify({ version: VERSION, domain, siteGuid, ...kept })}\n`, true));
   return {
     path,
     read: () => keptIn(path),
-    write(kept) {
-      // What is lost with the next restart is no place for the only copy of a password.
-      if (!folder.isLasting) throw refused(`${folder.path} is emptied when the machine restarts: give --state-dir`);
-      try {
-        folder.write(name, `${JSON.stringify({ version: VERSION, domain, siteGuid, ...kept })}\n`, true);
-      } catch (problem) {
-        throw new ProbeFailure('local-resources', `${path} cannot be written: ${(problem as Error).message}`);
-      }
-    },
+    write,
+    restore: (kept) => (kept === null ? change(() => folder.remove(name)) : write(kept)),
     alone: (limitMs, work) => alone(`${path}.lock`, limitMs, work),
   };
 }
 
 const refused = (why: string): ProbeFailure => new ProbeFailure('configuration', why);
+
+/** There is nothing in the file that could be lost. */
+export class Damaged extends ProbeFailure {}
 
 function keptIn(path: string): Kept | null {
   let file: ReturnType<typeof readRegularFile>;
@@ -92,7 +101,7 @@ function keptIn(path: string): Kept | null {
     throw refused(`${path} is of another version of this program: update it`);
   }
   if (read === null || !isKept(read)) {
-    throw refused(`${path} is damaged: remove it, and -ResetTestAccountCredentials makes it anew`);
+    throw new Damaged('configuration', `${path} is damaged: -ResetTestAccountCredentials makes it anew`);
   }
   const { userName, current, next } = read;
   return { userName, current, next };

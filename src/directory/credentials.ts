@@ -1,7 +1,7 @@
 import { ProbeFailure } from '../dialogue/failure.ts';
 import { Secret } from '../dialogue/secret.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
-import type { AccountStore, Kept } from './account-store.ts';
+import { type AccountStore, Damaged, type Kept } from './account-store.ts';
 import type { ExchangeServer } from './exchange-server.ts';
 import { LdapRefusal, logsOn, PASSWORD_RESTRICTION, type Values } from './ldap.ts';
 import { newPassword } from './new-password.ts';
@@ -59,14 +59,14 @@ async function settled({ reached, store }: Custody, kept: Kept | null, account: 
   return keep({ userName, current, next: { ...next, refusedAt: account.passwordSet } });
 }
 
-function trusted(kept: Kept | null, { userName, passwordSet, isEnabled }: Account): string {
-  if (!isEnabled) throw missing(`the test account ${userName} is disabled`);
-  if (passwordSet === '0') throw missing(`the password of ${userName} has to be changed first`);
+function trusted(kept: Kept | null, { userName, passwordSet, barred, isExpired }: Account): string {
+  if (barred !== null) throw missing(`the test account ${userName} ${barred}`);
+  const wrong = (why: string): ProbeFailure =>
+    missing(`the password of ${userName} ${why}: -ResetTestAccountCredentials sets a new one`);
+  if (isExpired) throw wrong('has expired');
   const current = kept?.current ?? null;
-  if (current === null) throw missing(`the password of ${userName} is not kept on this machine`);
-  if (isLater(passwordSet, current.passwordSet)) {
-    throw missing(`the password of ${userName} was set elsewhere on ${dateOf(passwordSet as string)}`);
-  }
+  if (current === null) throw wrong('is not kept on this machine');
+  if (isLater(passwordSet, current.passwordSet)) throw wrong(`was set elsewhere on ${dateOf(passwordSet as string)}`);
   return current.password;
 }
 
@@ -101,7 +101,11 @@ export async function resetPassword(custody: Custody, seen: Account | null): Pro
   const { reached, store } = custody;
   return await store.alone(LONGEST_MS, async () => {
     const account = await look(custody);
-    const before = await settled(custody, keptOrNothing(store), account);
+    const { barred } = account;
+    if (barred !== null) throw missing(`the test account ${account.userName} ${barred}`);
+    const kept = keptOrNothing(store);
+    // Of an expired password nobody learns whether it is right.
+    const before = account.isExpired ? kept : await settled(custody, kept, account);
     if (seen !== null && account.passwordSet !== seen.passwordSet) return trusted(before, account);
     const { userName } = account;
     const current = before?.current ?? null;
@@ -112,7 +116,7 @@ export async function resetPassword(custody: Custody, seen: Account | null): Pro
     } catch (problem) {
       if (!(problem instanceof LdapRefusal)) throw problem;
       // The directory has said that it has not taken it.
-      store.write({ userName, current, next: null });
+      store.restore(before);
       throw refusalOf(problem, `may not reset the password of ${userName}`);
     }
     await taken(custody, await look(custody), current, password);
@@ -131,12 +135,11 @@ async function taken({ reached, store }: Custody, account: Account, current: Kep
   throw missing(`another machine has set the password of ${userName} just after this one`);
 }
 
-/** A damaged file has nothing to be lost. */
 function keptOrNothing(store: AccountStore): Kept | null {
   try {
     return store.read();
   } catch (problem) {
-    if (problem instanceof ProbeFailure && / is damaged: /.test(problem.message)) return null;
+    if (problem instanceof Damaged) return null;
     throw problem;
   }
 }
@@ -204,7 +207,9 @@ export async function makeAccount(custody: Custody, { unit, site }: Place): Prom
     try {
       await reached.directory.add(`CN=${name},${unit}`, values);
     } catch (problem) {
-      throw problem instanceof LdapRefusal ? refusalOf(problem, `may not make users in ${unit}`) : problem;
+      if (!(problem instanceof LdapRefusal)) throw problem;
+      store.restore(kept);
+      throw refusalOf(problem, `may not make users in ${unit}`);
     }
     await taken(custody, await look(custody), null, password);
     return password;

@@ -11,7 +11,10 @@ export interface Account {
   readonly userName: string;
   /** Its address; null where it has none. */
   readonly mail: string | null;
-  readonly isEnabled: boolean;
+  /** What keeps everybody from logging on with it, whatever the password; null where nothing does. */
+  readonly barred: 'is disabled' | 'is locked' | null;
+  /** Whether its password has to be changed before anything else. */
+  readonly isExpired: boolean;
   /**
    * `pwdLastSet`, when its password was set, by the clock of whoever set it: 100 ns since 1601, in digits; `0` where it has to be
    * changed first. Null where we may not know.
@@ -70,22 +73,27 @@ const ATTRIBUTES = [
   'userPrincipalName',
   'mail',
   'userAccountControl',
+  'msDS-User-Account-Control-Computed',
   'pwdLastSet',
   'homeMDB',
   'msExchHomeServerName',
 ];
 
-/** ACCOUNTDISABLE, MS-ADTS §2.2.16. */
-const DISABLED = 2;
+/** ACCOUNTDISABLE; and of those the directory works out, LOCKOUT and PASSWORD_EXPIRED: MS-ADTS §2.2.16 and §3.1.1.4.5.17. */
+const FLAG = { disabled: 0x2, locked: 0x10, expired: 0x800000 } as const;
 
 async function read(directory: Directory, entry: Entry, servers: readonly ExchangeServer[]): Promise<Account> {
   const name = entry.text('sAMAccountName') ?? '';
+  const flags = Number(entry.text('userAccountControl') ?? 0);
+  const computed = Number(entry.text('msDS-User-Account-Control-Computed') ?? 0);
+  const passwordSet = entry.text('pwdLastSet');
   return {
     dn: entry.dn,
     userName: entry.text('userPrincipalName') ?? name,
     mail: entry.text('mail'),
-    isEnabled: (Number(entry.text('userAccountControl') ?? 0) & DISABLED) === 0,
-    passwordSet: entry.text('pwdLastSet'),
+    barred: (flags & FLAG.disabled) !== 0 ? 'is disabled' : (computed & FLAG.locked) !== 0 ? 'is locked' : null,
+    isExpired: passwordSet === '0' || (computed & FLAG.expired) !== 0,
+    passwordSet,
     home: await homeOf(directory, entry, servers),
   };
 }

@@ -117,7 +117,7 @@ function parsePolicy(settings: Settings): Policy {
     warning: new Map([...days.warning, ...parseThresholds('--warning', listed(settings.warning))]),
     critical: new Map([...days.critical, ...parseThresholds('--critical', listed(settings.critical))]),
     certificateDefaults: settings['trust-any-ssl-certificate'] !== true,
-    severity: new Map(listed(settings.severity).map(parseSeverity)),
+    severity: parseSeverities(settings),
     expect: settings.expect === undefined ? null : parseExpected(settings.expect as string),
     remarks: isSeen(settings) || showsProxyPassword(String(settings.proxy ?? '')) ? [SECRET_SEEN] : [],
   };
@@ -134,6 +134,14 @@ function parseExpected(given: string): Reason {
     throw usage(`--expect takes a reason that is about the server; ${reason} is not`);
   return reason;
 }
+
+/**
+ * The states a user gave to reasons.
+ *
+ * @throws ProbeFailure `usage`
+ */
+export const parseSeverities = (settings: Settings): Policy['severity'] =>
+  new Map(listed(settings.severity).map(parseSeverity));
 
 /** `reason=state`: what a failure or a warning with that reason is to count as. */
 function parseSeverity(given: string): readonly [Reason, State] {

@@ -1,4 +1,4 @@
-import { asFailure, type ProbeFailure } from '../dialogue/failure.ts';
+import { asFailure, type ProbeFailure, type Reason } from '../dialogue/failure.ts';
 import type { ProbeResult } from '../probe/result.ts';
 import { untested } from '../probe/tell.ts';
 import type { Stop, World } from '../probe/world.ts';
@@ -6,6 +6,7 @@ import type { Addressee } from '../request/delivery.ts';
 import type { Request } from '../request/request.ts';
 import { type Bounds, sweep, type Task, type Watcher } from '../sweep/sweep.ts';
 import { gather, isTest, judge, remark, type Verdict } from '../verdict/judge.ts';
+import type { State } from '../verdict/severity.ts';
 import { run } from './run.ts';
 
 /** One server of several: what is asked of it, or what is wrong with what was to be. */
@@ -29,6 +30,8 @@ export interface Aim {
 export interface Done {
   readonly result: ProbeResult;
   readonly remarks: readonly string[];
+  /** States the user gave to reasons. */
+  readonly severity: ReadonlyMap<Reason, State>;
 }
 
 /**
@@ -103,8 +106,8 @@ function taskOf(aim: Aim, world: World): Task<Verdict> {
   };
 }
 
-const doneOf = (label: string, { result, remarks }: Done): Verdict =>
-  named(label, judge(result, { ...LENIENT, remarks }));
+const doneOf = (label: string, { result, remarks, severity }: Done): Verdict =>
+  named(label, judge(result, { ...LENIENT, remarks, severity }));
 
 /** What a test came to whose settings were refused: nobody asked the server anything. */
 function refusedOf(

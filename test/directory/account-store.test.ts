@@ -44,7 +44,7 @@ test('has a file for each domain and site, whatever the case of the domain', () 
 });
 
 test.each<[string, string, RegExp]>([
-  ['damaged', '{"version":1,"userName":"x"', /is damaged: remove it/],
+  ['damaged', '{"version":1,"userName":"x"', /is damaged: -ResetTestAccountCredentials makes it anew/],
   ['of another kind', '[]', /is damaged/],
   ['without a password', JSON.stringify({ version: 1, ...KEPT, current: { passwordSet: null } }), /is damaged/],
   [

@@ -58,6 +58,7 @@ const UNLISTED: readonly string[] = [
   '/usr/lib64/nagios/plugins',
   '/usr/lib/monitoring-plugins',
   '/usr/lib/cyrus/bin',
+  '/usr/local/go/bin',
   '/usr/lib/courier',
 ];
 

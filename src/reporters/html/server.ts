@@ -16,8 +16,8 @@ import { waterfall } from './waterfall.ts';
  */
 export function server(test: TestVerdict, isOpen: boolean, at: number, { monitoringContext }: Manner): Markup {
   const { result, state, metrics, conversation } = test;
-  const { tls, capabilities, roundTrip } = result;
-  const name = test.text === result.casServer ? result.casServer : `${result.casServer} (${test.text})`;
+  const { casServer, tls, capabilities, roundTrip } = result;
+  const name = casServer === '' || test.text === casServer ? test.text : `${casServer} (${test.text})`;
   return html`<details class="server"${isOpen ? OPEN : null}>
 <summary><h3>${name}</h3> ${badge(state)} <span class="brief">${result.result}</span></summary>
 <div class="inside" id="${anchor(at)}">

@@ -1,0 +1,28 @@
+import { describe, expect, test } from 'vitest';
+import { missing, type Program, pathOf } from '../../support/installed.ts';
+import { type Ended, launch } from '../../support/run.ts';
+
+const GO: Program = { name: 'Go', commands: ['go', 'gofmt', 'gcc'], install: 'Go 1.25 or later, and gcc' };
+const EXTENSION = new URL('../../../plugins/k6/xk6-pop3/', import.meta.url).pathname;
+/** The first time modules are fetched and everything is compiled, twice: with and without the race detector. */
+const LONGEST_MS = 600_000;
+
+describe.skipIf(missing(GO))('the transport of k6/x/pop3, in Go', () => {
+  const go = (...argv: readonly string[]): Promise<Ended> => launch(pathOf('go'), argv, { cwd: EXTENSION });
+
+  test('is laid out as gofmt has it', async () => {
+    expect(await launch(pathOf('gofmt'), ['-l', '.'], { cwd: EXTENSION })).toMatchObject({ stdout: '', code: 0 });
+  });
+
+  test('has nothing go vet finds fault with', { timeout: LONGEST_MS }, async () => {
+    const { stderr, code } = await go('vet', './...');
+    expect(stderr.replace(/^go: downloading .*\n/gm, '')).toBe('');
+    expect(code).toBe(0);
+  });
+
+  test('passes its own tests, without a race and with nothing left running', { timeout: LONGEST_MS }, async () => {
+    const { stdout, stderr, code } = await go('test', '-race', '-count=1', './...');
+    expect({ stdout, stderr, code }).toMatchObject({ code: 0 });
+    for (const one of ['link', 'script']) expect(stdout).toMatch(new RegExp(`^ok\\s+\\S+/${one}\\s`, 'm'));
+  });
+});
