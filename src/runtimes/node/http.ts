@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Agent, RequestOptions } from 'node:https';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { join, text } from '../../dialogue/bytes.ts';
 import { ProbeFailure } from '../../dialogue/failure.ts';
@@ -17,7 +18,10 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
   readonly terms: HttpTerms;
-  /** Connections to take up again; without them a request has one of its own. */
+  /**
+   * Connections to take up again; without them a request has one of its own. A server may have closed one just as it is taken
+   * up: then the request is made once more on another, so it has to be one that may be made twice (RFC 9110 §9.2.2).
+   */
   readonly connections?: Connections;
 }
 
@@ -40,6 +44,8 @@ export interface Posting {
 /** Connections to one server that are kept for the next request. */
 export interface Connections {
   readonly agent: Agent;
+  /** Those that have had a request. Node's `reusedSocket` does not tell where a request waited for one to be free. */
+  readonly used: WeakSet<Socket>;
   readonly close: () => void;
 }
 
@@ -60,6 +66,7 @@ export function keepConnections(most: number): Connections {
   }) as never;
   return {
     agent,
+    used: new WeakSet(),
     close() {
       agent.destroy();
       letGo();
@@ -85,13 +92,18 @@ const LONGEST_ANSWER = 1 << 20;
 export function post({ url, headers, body, terms, connections }: HttpRequest): Posting {
   let isAbandoned = false;
   let wasSent = false;
-  let isAnswered = false;
   const { hold, letGo } = holding();
-  const done = new Promise<HttpAnswer>((resolve, reject) => {
+  const attempt = (resolve: (answer: HttpAnswer) => void, reject: (failure: ProbeFailure) => void): void => {
+    let isAnswered = false;
+    let hasFailed = false;
+    let isUsed = false;
     const target = targetOf(url);
     for (const [name, value] of Object.entries(headers)) refuseUnsendable(name, value);
     const fail = (error: Error): void => {
-      if (!isAbandoned) reject(failureFrom(error));
+      if (isAbandoned || hasFailed) return;
+      hasFailed = true;
+      if (isUsed && !isAnswered) attempt(resolve, reject);
+      else reject(failureFrom(error));
     };
     const call = builtin.https().request({
       method: 'POST',
@@ -104,6 +116,10 @@ export function post({ url, headers, body, terms, connections }: HttpRequest): P
       ...(connections === undefined ? alone(target, terms, hold) : kept(connections, target, terms)),
     });
     hold(() => call.destroy());
+    call.on('socket', (socket) => {
+      isUsed = connections?.used.has(socket) === true;
+      connections?.used.add(socket);
+    });
     call.on('finish', () => {
       wasSent = true;
     });
@@ -119,7 +135,8 @@ export function post({ url, headers, body, terms, connections }: HttpRequest): P
       if (!isAnswered) fail(new ProbeFailure('hung-up', 'the connection ended without an answer'));
     });
     call.end(body);
-  });
+  };
+  const done = new Promise<HttpAnswer>(attempt);
   const abandon = (): void => {
     isAbandoned = true;
     letGo();
