@@ -41,6 +41,7 @@ const failed = (error: Problem, latencyMs: number, more: Partial<ProbeResult> = 
 const PLAN: ProbePlan = {
   server: 'mail.example.com',
   mailboxServer: null,
+  known: [],
   localSite: null,
   visit: {
     to: { address: '192.0.2.1', family: 4 },

@@ -348,12 +348,6 @@ describe('the limits of the cmdlet', () => {
   });
 
   test.each<[string, Settings, string]>([
-    ['-MailboxServer', { ...WHO, 'mailbox-server': 'MBX01' }, '-MailboxServer'],
-    [
-      '-ResetTestAccountCredentials',
-      { ...WHO, 'reset-test-account-credentials': true },
-      '-ResetTestAccountCredentials',
-    ],
     ['no server', { 'mailbox-credential': 'kweku' }, '-ClientAccessServer'],
     ['no credential, the second example', { 'client-access-server': 'Contoso12' }, '-MailboxCredential'],
   ])('needs a directory, and says so: %s', (_, settings, names) => {

@@ -31,6 +31,7 @@ test('addresses that did not answer before the one that did are in the result', 
   const plan = {
     server: 'mail.example.com',
     mailboxServer: null,
+    known: [],
     localSite: null,
     visit: {
       to: 'mail.example.com',

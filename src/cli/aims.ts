@@ -36,17 +36,22 @@ export async function aimsOf(given: Settings, command: Command): Promise<Aims> {
   const isTested = settings['what-if'] !== true && settings.discover === undefined;
   const sources = isTested ? asking : { ...asking, askOnTerminal: async () => 'not asked for' };
   const limitMs = Math.min(LONGEST_SEARCH_MS, parseTimeout(settings, command) * 0.8);
-  const found = await find(settings, { limitMs, isPlatform: command.people === undefined, sources });
+  const isPlatform = command.people === undefined;
+  const found = await find(settings, { limitMs, isPlatform, sources });
   const account = found?.account ?? null;
   const upkeep = account?.upkeep ?? null;
-  const aimsBy = (own: Settings | null): Promise<readonly Aim[]> =>
-    aimsAt(found, { ...settings, ...own }, command, sources);
+  const due = account?.due ?? null;
+  // What a platform tells by its numbers is not to change its form for a day: there it is a warning of each test.
+  const known = due !== null && isPlatform ? [due.failure] : [];
+  const before = due === null || isPlatform ? [] : [doneAim(due.done)];
+  const aimsBy = async (own: Settings | ProbeFailure | null): Promise<readonly Aim[]> => {
+    if (own instanceof ProbeFailure) return aimsWithout(found, own);
+    return aimsAt(found, { ...settings, ...own }, { command, sources, known });
+  };
   // Whoever is made is tested another time: it may have no mailbox yet.
   const isNobody = account !== null && account.settings === null;
-  const before = account?.due == null ? [] : [doneAim(account.due)];
-  const aims = isNobody ? [] : [...before, ...(await aimsBy(account?.settings ?? null))];
   return {
-    aims,
+    aims: isNobody ? [] : [...before, ...(await aimsBy(account?.settings ?? null))],
     upkeep: upkeep && {
       operations: upkeep.operations,
       async carryOut() {
@@ -58,7 +63,8 @@ export async function aimsOf(given: Settings, command: Command): Promise<Aims> {
 }
 
 const doneAim = (done: Done): Aim => ({
-  label: done.result.casServer,
+  // A domain controller may be a mail server too.
+  label: `${done.result.scenario} at ${done.result.casServer}`,
   server: done.result.casServer,
   request: done,
   // It is the result of no mail server.
@@ -69,12 +75,25 @@ const doneAim = (done: Done): Aim => ({
   site: null,
 });
 
-async function aimsAt(
-  found: Found | null,
-  settings: Settings,
-  command: Command,
-  sources: Sources,
-): Promise<readonly Aim[]> {
+/** The servers that would have been tested, if there were somebody to test them with. */
+const aimsWithout = (found: Found | null, why: ProbeFailure): readonly Aim[] =>
+  [
+    ...(found?.entries ?? []).map((entry): Other => ({ server: String(entry[SERVER]), why, isSkipped: true })),
+    ...(found?.others ?? []),
+  ].map((other) => untested(other, found?.localSite ?? null));
+
+const SERVER = 'client-access-server';
+
+/** What a request is made with beside its settings. */
+interface Making {
+  readonly command: Command;
+  readonly sources: Sources;
+  /** What is known to be wrong before anybody is tested. */
+  readonly known: readonly ProbeFailure[];
+}
+
+async function aimsAt(found: Found | null, settings: Settings, making: Making): Promise<readonly Aim[]> {
+  const { command, sources } = making;
   const localSite = found?.localSite ?? null;
   const mailboxServer = found?.mailboxServer ?? null;
   const addresseeOf = (server: string, own: Settings): Aim['addressee'] =>
@@ -83,7 +102,7 @@ async function aimsAt(
   const isAnything = found === null || found.entries.length > 0 || settings.targets !== undefined;
   const entries = found?.entries ?? null;
   for (const target of isAnything ? await targetsOf(settings, command.name, sources, entries) : []) {
-    const request = await requestOf(target.settings, command, sources, { mailboxServer, localSite });
+    const request = await requestOf(target.settings, making, { mailboxServer, localSite });
     const server = 'policy' in request ? request.plan.server : target.server;
     const addressee = addresseeOf(server, target.settings);
     const site = found?.sites.get(target.server) ?? null;
@@ -123,8 +142,7 @@ const LONGEST_SEARCH_MS = 15_000;
 
 async function requestOf(
   settings: Settings,
-  command: Command,
-  sources: Sources,
+  { command, sources, known }: Making,
   place: { readonly mailboxServer: string | null; readonly localSite: string | null },
 ): Promise<Request | ProbeFailure> {
   try {
@@ -134,7 +152,7 @@ async function requestOf(
     const trace = plan.trace || command.people?.conversationIn.includes(String(settings.format)) === true;
     return {
       ...request,
-      plan: { ...plan, trace, ...place },
+      plan: { ...plan, trace, known, ...place },
       policy: { ...policy, remarks: [...policy.remarks, ...prepared.remarks] },
     };
   } catch (problem) {

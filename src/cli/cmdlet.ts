@@ -1,6 +1,7 @@
 import { ProbeFailure, usage } from '../dialogue/failure.ts';
 import { cloudOf } from '../request/oauth.ts';
 import type { Settings } from '../request/settings.ts';
+import { accountSetting } from '../request/test-account.ts';
 
 /**
  * Holds settings to what the cmdlet's documentation says, and puts what it means by 0 in the words of a request.
@@ -65,13 +66,9 @@ const DIRECTORY = ['domain-controller', 'directory-domain'] as const;
 
 /** What the cmdlet asks Active Directory for: where none is named, a test of something else would not do. */
 function refuseWithoutDirectory(settings: Settings): void {
-  // Each target has its own.
-  if (settings.targets !== undefined || DIRECTORY.some((name) => settings[name] !== undefined)) return;
-  const refuse = (what: string, instead: string): ProbeFailure =>
-    new ProbeFailure('configuration', `${what} a directory (Active Directory): give -DomainController, ${instead}`);
-  for (const [option, what] of IN_DIRECTORY) {
-    if (settings[option] !== undefined) throw refuse(what, 'or -DirectoryDomain');
-  }
+  // Each target has its own; and what is about the test account alone is refused by its own name.
+  if (settings.targets !== undefined || accountSetting(settings) !== undefined) return;
+  if (DIRECTORY.some((name) => settings[name] !== undefined)) return;
   if (FINDING.every((name) => settings[name] === undefined) && cloudOf(settings) === null) {
     throw new ProbeFailure(
       'configuration',
@@ -82,15 +79,9 @@ function refuseWithoutDirectory(settings: Settings): void {
   if (settings.discover !== undefined) return;
   const isByCertificate = String(settings.auth ?? '').toLowerCase() === 'external';
   if (settings['mailbox-credential'] === undefined && !isByCertificate)
-    throw refuse(
-      'without -MailboxCredential the test account is looked up in',
-      '-DirectoryDomain or -MailboxCredential',
+    throw new ProbeFailure(
+      'configuration',
+      'without -MailboxCredential the test account is looked up in a directory (Active Directory): give ' +
+        '-DomainController, -DirectoryDomain or -MailboxCredential',
     );
 }
-
-const IN_DIRECTORY = [
-  ['mailbox-server', '-MailboxServer is looked up in'],
-  ['new-test-user', '--new-test-user makes an account in'],
-  ['reset-test-account-credentials', '-ResetTestAccountCredentials changes a password in'],
-  ['password-max-age', '--password-max-age is about an account of'],
-] as const;

@@ -7,7 +7,7 @@ import { parseHost } from '../request/host.ts';
 import type { Settings } from '../request/settings.ts';
 import type { Sources } from '../request/sources.ts';
 import { parseTestAccount } from '../request/test-account.ts';
-import { readsTargets, serversIn } from './targets.ts';
+import { serversIn } from './targets.ts';
 import type { TestAccount } from './test-account.ts';
 
 /** Whom a directory or DNS names, where the command line does not, or names in a directory's words. */
@@ -66,7 +66,9 @@ export async function find(settings: Settings, terms: SearchTerms): Promise<Foun
   if (domain !== undefined) return bySrv(parseHost('--discover-srv', domain, sources).ascii.replace(/\.$/, ''));
   if (plan === null) return null;
   const { inDirectory } = await import('../directory/session.ts');
-  return await inDirectory(plan, limitMs, (reached) => inOrganisation(reached, plan, account, settings, terms));
+  return await inDirectory(plan, limitMs, 'to read', (reached) =>
+    inOrganisation(reached, plan, account, settings, terms),
+  );
 }
 
 async function inOrganisation(
@@ -108,8 +110,7 @@ async function whomOf(settings: Settings, surroundings: Surroundings): Promise<P
   const named = (settings[SERVER] as readonly string[] | undefined) ?? [];
   if (named.length > 0) return byIdentity(named.flatMap(serversIn), surroundings);
   // A file of targets says whom to test; the directory then says in which site we are.
-  const isListed = settings.targets !== undefined || readsTargets(settings);
-  return isListed ? nobodyIn(surroundings) : bySite(surroundings);
+  return settings.targets !== undefined ? nobodyIn(surroundings) : bySite(surroundings);
 }
 
 const nobodyIn = ({ localSite }: Surroundings): Placed => ({ entries: [], others: [], localSite });

@@ -266,7 +266,8 @@ async function within<T>(limitMs: number, began: number, awaited: string, reques
   }
 }
 
-const LONGEST_MESSAGE = 200;
+/** Those that list candidates have to be whole. */
+const LONGEST_MESSAGE = 600;
 const NOBODY = {
   server: '',
   port: 0,

@@ -1,13 +1,22 @@
 import { asFailure, ProbeFailure } from '../dialogue/failure.ts';
 import { Damaged, openAccountStore } from '../directory/account-store.ts';
-import { type Custody, dateOf, knownPassword, makeAccount, resetPassword } from '../directory/credentials.ts';
+import {
+  type Custody,
+  Expired,
+  isHalfMade,
+  isUnsettled,
+  knownPassword,
+  makeAccount,
+  resetPassword,
+} from '../directory/credentials.ts';
 import { databasesOn } from '../directory/databases.ts';
 import type { ExchangeServer } from '../directory/exchange-server.ts';
+import { dateOf, isLater, msOf } from '../directory/file-time.ts';
 import { serverBy } from '../directory/identity.ts';
-import { USUAL_UNIT, unitBy } from '../directory/organizational-unit.ts';
-import { inDirectory, type Reached } from '../directory/session.ts';
+import { unitBy } from '../directory/organizational-unit.ts';
+import { inDirectory, type Purpose, type Reached } from '../directory/session.ts';
 import type { Surroundings } from '../directory/surroundings.ts';
-import { type Account, accountOf, guidOfSite, testAccountName } from '../directory/test-account.ts';
+import { type Account, accountOf, guidOfSite, missing, testAccountName } from '../directory/test-account.ts';
 import { accountResult } from '../probe/tell.ts';
 import { fromFile, parseUserName } from '../request/credential.ts';
 import type { DirectoryPlan } from '../request/directory.ts';
@@ -27,8 +36,8 @@ export interface TestAccount {
   readonly mailboxServer: string | null;
   /** Mailbox servers of the site it is not at home on. */
   readonly without: readonly ExchangeServer[];
-  /** That its password is due, where nobody may set another. */
-  readonly due: Done | null;
+  /** That its password is due, where nobody may set another: as a failure, and as a row. */
+  readonly due: { readonly failure: ProbeFailure; readonly done: Done } | null;
   readonly upkeep: AccountUpkeep | null;
 }
 
@@ -36,8 +45,15 @@ export interface TestAccount {
 export interface AccountUpkeep {
   /** In the words of -WhatIf. */
   readonly operations: readonly string[];
-  /** Does it; what is set for every test afterwards is null where nobody is to be tested. */
-  readonly carryOut: () => Promise<{ readonly done: Done; readonly settings: Settings | null }>;
+  /** Does it. */
+  readonly carryOut: () => Promise<Kept>;
+}
+
+/** What came of that. */
+interface Kept {
+  readonly done: Done;
+  /** What is set for every test afterwards; why nobody can be tested; null where nobody is to be. */
+  readonly settings: Settings | ProbeFailure | null;
 }
 
 /** What a run asks of the directory about an account. */
@@ -46,6 +62,7 @@ interface Terms {
   readonly directory: DirectoryPlan;
   readonly surroundings: Surroundings;
   readonly settings: Settings;
+  readonly severity: Done['severity'];
   readonly limitMs: number;
 }
 
@@ -54,7 +71,9 @@ interface Terms {
  *
  * @throws ProbeFailure `test-account-missing`, `configuration`, and those of the phase `directory`
  */
-export async function takeTestAccount(reached: Reached, terms: Terms): Promise<TestAccount> {
+export async function takeTestAccount(reached: Reached, given: Omit<Terms, 'severity'>): Promise<TestAccount> {
+  // Whatever is wrong with the command line is told before anything is done.
+  const terms = { ...given, severity: parseSeverities(given.settings) };
   const { plan, surroundings, settings } = terms;
   const custody = await custodyOf(reached, terms);
   const { name } = custody;
@@ -64,17 +83,18 @@ export async function takeTestAccount(reached: Reached, terms: Terms): Promise<T
     throw missing(`there is no test account ${name} for the site ${surroundings.site}: make it by --new-test-user`);
   }
   const wanted = settings['mailbox-server'] as string | undefined;
-  if (wanted !== undefined) requireHome(account, wanted, surroundings.servers);
-  const isDue = plan.task === 'use' && plan.maxAgeDays !== null && isOld(account, plan.maxAgeDays, nowAt(reached));
-  const isReset = plan.task === 'reset' || (isDue && !plan.isUnattended);
-  const known = await password(custody, account);
-  // Before anything else is done with a password that is not there.
+  if (wanted !== undefined) requireHome(account, wanted, surroundings);
+  const known = await passwordFor(custody, account, settings['what-if'] === true);
+  // One that another machine has set is that one's to look after: to take it over is for somebody to say.
+  const isOurs = typeof known === 'string' || known instanceof Expired;
+  const isDue = plan.task === 'use' && isOurs && (known instanceof Expired || isOld(account, custody, terms));
+  const isReset = plan.task === 'reset' || (isDue && plan.maxAgeDays !== null && !plan.isUnattended);
   if (known instanceof ProbeFailure && !isReset) throw known;
   const { home } = account;
   const isOfSite = ({ site, hasMailboxes }: ExchangeServer): boolean =>
     hasMailboxes && site?.toLowerCase() === surroundings.site?.toLowerCase();
   return {
-    settings: settingsFor(account, typeof known === 'string' ? known : 'not known yet', settings),
+    settings: settingsFor(account, typeof known === 'string' ? known : NOT_KNOWN, settings),
     mailboxServer: home?.fqdn ?? null,
     without:
       wanted !== undefined || home === null
@@ -85,7 +105,8 @@ export async function takeTestAccount(reached: Reached, terms: Terms): Promise<T
   };
 }
 
-const missing = (why: string): ProbeFailure => new ProbeFailure('test-account-missing', why, { phase: 'directory' });
+/** What stands for a password until there is one; nobody is tested with it. */
+const NOT_KNOWN = 'not known yet';
 
 async function custodyOf(reached: Reached, { plan, surroundings }: Terms): Promise<Custody> {
   const { site, domain, servers, controller } = surroundings;
@@ -98,9 +119,14 @@ async function custodyOf(reached: Reached, { plan, surroundings }: Terms): Promi
   return { reached, store, name: testAccountName(guid), domain, servers };
 }
 
-/** The password that is kept, or why there is none. */
-async function password(custody: Custody, account: Account): Promise<string | ProbeFailure> {
+/**
+ * The password that is kept, or why there is none.
+ *
+ * @param isTold whether nothing may be done: then what it takes a logon to know is not known
+ */
+async function passwordFor(custody: Custody, account: Account, isTold: boolean): Promise<string | ProbeFailure> {
   try {
+    if (isTold && isUnsettled(custody, account)) return NOT_KNOWN;
     return await knownPassword(custody, account);
   } catch (problem) {
     // Both are what a new password cures.
@@ -123,8 +149,8 @@ const settingsFor = ({ userName, mail }: Account, kept: string, settings: Settin
  * @param given any value that identifies the server
  * @throws ProbeFailure `configuration` or `test-account-missing`, with where it is at home
  */
-function requireHome({ userName, home }: Account, given: string, servers: readonly ExchangeServer[]): void {
-  const server = serverBy('-MailboxServer', given, servers);
+function requireHome({ userName, home }: Account, given: string, surroundings: Surroundings): void {
+  const server = mailboxServerBy(given, surroundings);
   if (!server.hasMailboxes) {
     throw new ProbeFailure('configuration', `-MailboxServer: ${server.name} has no mailboxes`, { phase: 'directory' });
   }
@@ -136,6 +162,11 @@ function requireHome({ userName, home }: Account, given: string, servers: readon
   }
 }
 
+function mailboxServerBy(given: string, { servers, noServers }: Surroundings): ExchangeServer {
+  if (noServers !== null) throw noServers;
+  return serverBy('-MailboxServer', given, servers);
+}
+
 /**
  * Whether the mailbox of whoever was named is at home where it is to be.
  *
@@ -144,33 +175,32 @@ function requireHome({ userName, home }: Account, given: string, servers: readon
 export async function homeOfNamed(
   reached: Reached,
   settings: Settings,
-  { servers, noServers }: Surroundings,
+  surroundings: Surroundings,
   sources: Sources,
 ): Promise<string | null> {
   const wanted = settings['mailbox-server'] as string | undefined;
   if (wanted === undefined) return null;
-  if (noServers !== null) throw noServers;
   const given = parseUserName(settings);
   const { userName } = given.startsWith('@')
     ? fromFile('--mailbox-credential', given.slice(1), sources)
     : { userName: given };
-  const account = await accountOf(reached.directory, userName, servers);
+  const account = await accountOf(reached.directory, userName, surroundings.servers);
   if (account === null) throw missing(`-MailboxServer: the directory knows nobody called ${userName}`);
-  requireHome(account, wanted, servers);
+  requireHome(account, wanted, surroundings);
   return account.home?.fqdn ?? null;
 }
 
-/** 100 ns since 1601 as milliseconds since 1970. */
-const EPOCH_MS = 11_644_473_600_000;
 const DAY_MS = 86_400_000;
 
-/** The age by the directory's own clock: ours may be wrong. */
-function isOld({ passwordSet }: Account, days: number, nowMs: number): boolean {
-  return passwordSet !== null && ageOf(passwordSet, nowMs) >= days;
+/**
+ * Whether the password is due, by the directory's own clock: ours may be wrong. Where it has not heard of our last reset yet, that
+ * counts.
+ */
+function isOld({ passwordSet }: Account, { reached, store }: Custody, { plan }: Terms): boolean {
+  const kept = store.read()?.current?.passwordSet ?? null;
+  const set = kept !== null && (passwordSet === null || isLater(kept, passwordSet)) ? kept : passwordSet;
+  return plan.maxAgeDays !== null && set !== null && (nowAt(reached) - msOf(set)) / DAY_MS >= plan.maxAgeDays;
 }
-
-const ageOf = (passwordSet: string, nowMs: number): number =>
-  (nowMs - (Number(BigInt(passwordSet) / BigInt(10_000)) - EPOCH_MS)) / DAY_MS;
 
 /** `currentTime` of the root, in the form of RFC 4517 §3.3.13; our own where it does not say. */
 function nowAt({ directory }: Reached): number {
@@ -180,16 +210,13 @@ function nowAt({ directory }: Reached): number {
   return Number.isNaN(at) ? Date.now() : at;
 }
 
-function dueOf(account: Account, terms: Terms): Done {
-  const set = account.isExpired ? 'has expired' : `was set on ${dateOf(String(account.passwordSet))}`;
-  const why = `the password of ${account.userName} ${set}, and is not reset where nobody watches`;
+function dueOf(account: Account, terms: Terms): TestAccount['due'] {
+  const set = dateOf(String(account.passwordSet));
+  const why = `the password of ${account.userName} was set on ${set}, and is not reset where nobody watches`;
   const failure = new ProbeFailure('password-due', why);
-  return doneWith(terms, resultFor(account, terms, 'Reset Credentials', failure, nodeWorld.now(), true));
+  const result = resultFor(account, terms, 'Reset Credentials', failure, nodeWorld.now(), true);
+  return { failure, done: { result, remarks: [], severity: terms.severity } };
 }
-
-const doneWith = ({ settings }: Terms, result: Done['result'], remarks: Done['remarks'] = []): Done => ({
-  ...{ result, remarks, severity: parseSeverities(settings) },
-});
 
 function resultFor(
   { userName, home }: Pick<Account, 'userName' | 'home'>,
@@ -221,27 +248,46 @@ function toBeReset(account: Account, known: string | ProbeFailure, terms: Terms)
     operations: [`set a new password for ${userName} (${dn}) by way of ${surroundings.controller}`],
     async carryOut() {
       const began = nodeWorld.now();
-      const tell = (failure: ProbeFailure | null): Done =>
-        doneWith(terms, resultFor(account, terms, 'Reset Credentials', failure, began));
+      const tell = (failure: ProbeFailure | null): Done => ({
+        result: resultFor(account, terms, 'Reset Credentials', failure, began),
+        remarks: [],
+        severity: terms.severity,
+      });
+      const until = began + terms.limitMs;
       try {
-        const fresh = await again(terms, (custody) => resetPassword(custody, seen));
+        const fresh = await again(terms, until, 'to write', (custody) => resetPassword(custody, seen));
         return { done: tell(null), settings: settingsFor(account, fresh, settings) };
       } catch (problem) {
         const failure = asFailure(problem);
-        // With the old one everything is as it was; without it there is nobody to test with.
-        if (failure.reason === 'internal-error' || typeof known !== 'string') throw problem;
-        return { done: tell(failure), settings: settingsFor(account, known, settings) };
+        if (failure.reason === 'internal-error' || known instanceof ProbeFailure) throw problem;
+        const done = tell(failure);
+        // What the directory has now need not be the old one, and a wrong one is tried at no server.
+        const left = await again(terms, until, 'to read', leftPassword).catch(failureOnly);
+        return { done, settings: typeof left === 'string' ? settingsFor(account, left, settings) : left };
       }
     },
   };
 }
 
-async function toBeMade({ reached, name, domain }: Custody, terms: Terms): Promise<TestAccount> {
-  const { plan, surroundings, settings } = terms;
+function failureOnly(problem: unknown): ProbeFailure {
+  if (problem instanceof ProbeFailure) return problem;
+  throw problem;
+}
+
+/** The password that is right after a reset that failed, or why there is none. */
+async function leftPassword(custody: Custody): Promise<string | ProbeFailure> {
+  const { reached, name, servers } = custody;
+  const account = await accountOf(reached.directory, name, servers);
+  return account === null ? missing(`there is no account ${name} any more`) : passwordFor(custody, account, false);
+}
+
+async function toBeMade(custody: Custody, terms: Terms): Promise<TestAccount> {
+  const { reached, name, domain } = custody;
+  const { plan, surroundings, settings, severity } = terms;
   const { servers, site, controller } = surroundings;
-  const unit = await unitBy(reached.directory, plan.unit ?? USUAL_UNIT);
+  const unit = await unitBy(reached.directory, plan.unit);
   const wanted = settings['mailbox-server'] as string | undefined;
-  const home = wanted === undefined ? null : serverBy('-MailboxServer', wanted, servers);
+  const home = wanted === undefined ? null : mailboxServerBy(wanted, surroundings);
   const databases = home === null ? [] : await databasesOn(reached.directory, home);
   if (home !== null && databases.length === 0) {
     throw new ProbeFailure('configuration', `-MailboxServer: ${home.name} has no mailbox database`, {
@@ -249,21 +295,23 @@ async function toBeMade({ reached, name, domain }: Custody, terms: Terms): Promi
     });
   }
   const account = { userName: `${name}@${domain}`, home };
+  const operation = (await isHalfMade(custody))
+    ? `log on to ${controller} as ${account.userName}, which an earlier run has made`
+    : `make the account ${account.userName} in ${unit} by way of ${controller}`;
+  const remarks = servers.length === 0 ? [] : [mailboxNeeded(account.userName, databases[0])];
   return {
     settings: null,
     mailboxServer: null,
     without: [],
     due: null,
     upkeep: {
-      operations: [`make the account ${account.userName} in ${unit} by way of ${controller}`],
+      operations: [operation],
       async carryOut() {
         const began = nodeWorld.now();
-        await again(terms, (custody) => makeAccount(custody, { unit, site: site as string }));
+        const place = { unit, site: site as string };
+        await again(terms, began + terms.limitMs, 'to write', (fresh) => makeAccount(fresh, place));
         const result = resultFor(account, terms, 'New Test User', null, began);
-        return {
-          done: doneWith(terms, result, servers.length === 0 ? [] : [mailboxNeeded(account.userName, databases[0])]),
-          settings: null,
-        };
+        return { done: { result, remarks, severity }, settings: null };
       },
     },
   };
@@ -278,6 +326,8 @@ function mailboxNeeded(userName: string, database: string | undefined): string {
 /** As PowerShell takes it for what it is. */
 const quoted = (text: string): string => `'${text.replace(/'/g, "''")}'`;
 
-/** Somebody may have been asked in between: the directory is gone to anew. */
-const again = <T>(terms: Terms, work: (custody: Custody) => Promise<T>): Promise<T> =>
-  inDirectory(terms.directory, terms.limitMs, async (reached) => work(await custodyOf(reached, terms)));
+/** Somebody may have been asked in between: the directory is gone to anew, for the time that is left. */
+const again = <T>(terms: Terms, until: number, purpose: Purpose, work: (custody: Custody) => Promise<T>): Promise<T> =>
+  inDirectory(terms.directory, Math.max(1, until - nodeWorld.now()), purpose, async (reached) =>
+    work(await custodyOf(reached, terms)),
+  );

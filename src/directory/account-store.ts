@@ -3,18 +3,23 @@ import { builtin } from '../runtimes/node/builtin.ts';
 import { readRegularFile } from '../runtimes/node/files.ts';
 import { lock } from '../runtimes/node/lock.ts';
 import { openState, type StateFolder } from '../runtimes/node/state.ts';
+import { fileTimeOf } from './file-time.ts';
 
 /** What this machine knows of the password of a test account. */
 export interface Kept {
   readonly userName: string;
-  /** The password that logged on; null before there was one. */
-  readonly current: { readonly password: string; readonly passwordSet: string | null } | null;
-  /** One that was made and of which nobody knows yet whether the directory has it. */
-  readonly next: {
-    readonly password: string;
-    /** `pwdLastSet` when it was found not to log on: another machine has set another one since. */
-    readonly refusedAt: string | null;
-  } | null;
+  /** The password that logged on, and `pwdLastSet` when it did; null before there was one. */
+  readonly current: KeptPassword | null;
+  /** One that was made, and of which nobody knows yet whether the directory has it. */
+  readonly next: KeptPassword | null;
+}
+
+export interface KeptPassword {
+  readonly password: string;
+  /** Null for one that never logged on. */
+  readonly passwordSet: string | null;
+  /** `pwdLastSet` when it was found to be wrong; null where it never was. It is not tried again until that changes. */
+  readonly refusedAt: string | null;
 }
 
 /**
@@ -35,7 +40,7 @@ export interface AccountStore {
   /**
    * Does something while no other run of this machine may.
    *
-   * @param limitMs how long it takes at the most
+   * @param limitMs how long that and the waiting for it may take
    * @throws ProbeFailure `already-running` where one keeps us waiting
    */
   readonly alone: <T>(limitMs: number, work: () => Promise<T>) => Promise<T>;
@@ -73,7 +78,12 @@ export function openAccountStore(stateDir: string | null, domain: string, siteGu
     read: () => keptIn(path),
     write,
     restore: (kept) => (kept === null ? change(() => folder.remove(name)) : write(kept)),
-    alone: (limitMs, work) => alone(`${path}.lock`, limitMs, work),
+    alone: (limitMs, work) =>
+      alone(`${path}.lock`, limitMs, async () => {
+        // Whoever was killed between writing and renaming left passwords lying about.
+        for (const left of folder.list(`.${name}.`)) folder.remove(left);
+        return await work();
+      }),
   };
 }
 
@@ -117,23 +127,25 @@ function parsed(content: string): (Readonly<Record<string, unknown>> & { readonl
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
-const isTextOrNull = (value: unknown): value is string | null => value === null || isText(value);
+const isTime = (value: unknown): boolean => value === null || (isText(value) && fileTimeOf(value) !== null);
 
 function isKept(read: unknown): read is Kept {
-  const { userName, current, next } = read as Partial<Record<keyof Kept, Readonly<Record<string, unknown>> | null>>;
-  return (
-    isText(userName) &&
-    (current === null || (isText(current?.password) && isTextOrNull(current.passwordSet))) &&
-    (next === null || (isText(next?.password) && isTextOrNull(next.refusedAt)))
-  );
+  const { userName, current, next } = read as Partial<Record<keyof Kept, unknown>>;
+  return isText(userName) && (current === null || isPassword(current)) && (next === null || isPassword(next));
+}
+
+function isPassword(read: unknown): boolean {
+  if (typeof read !== 'object' || read === null) return false;
+  const { password, passwordSet, refusedAt } = read as Partial<Record<keyof KeptPassword, unknown>>;
+  return isText(password) && isTime(passwordSet) && isTime(refusedAt);
 }
 
 const AGAIN_MS = 100;
 /** What holds it takes less than a second, unless the directory is slow. */
-const WAIT_MS = 5_000;
+const MOST_WAIT_MS = 5_000;
 
 async function alone<T>(path: string, limitMs: number, work: () => Promise<T>): Promise<T> {
-  const until = Date.now() + WAIT_MS;
+  const until = Date.now() + Math.min(MOST_WAIT_MS, limitMs / 2);
   for (;;) {
     let release: (() => void) | null;
     try {

@@ -1,12 +1,13 @@
 import { ProbeFailure } from '../dialogue/failure.ts';
 import { Secret } from '../dialogue/secret.ts';
 import { builtin } from '../runtimes/node/builtin.ts';
-import { type AccountStore, Damaged, type Kept } from './account-store.ts';
+import { type AccountStore, Damaged, type Kept, type KeptPassword } from './account-store.ts';
 import type { ExchangeServer } from './exchange-server.ts';
-import { LdapRefusal, logsOn, PASSWORD_RESTRICTION, type Values } from './ldap.ts';
+import { dateOf, isLater } from './file-time.ts';
+import { isRight, LdapRefusal, PASSWORD_RESTRICTION, type Values } from './ldap.ts';
 import { newPassword } from './new-password.ts';
 import type { Reached } from './session.ts';
-import { type Account, accountOf } from './test-account.ts';
+import { type Account, accountOf, missing } from './test-account.ts';
 
 /** The test account of a site: where it is known, and where its password is kept. */
 export interface Custody {
@@ -18,13 +19,6 @@ export interface Custody {
   readonly servers: readonly ExchangeServer[];
 }
 
-/** How long one run may keep the others of this machine from the account. */
-const LONGEST_MS = 15_000;
-
-/** Whether an instant of `pwdLastSet` is after another; not where one of them is not known. */
-export const isLater = (one: string | null, other: string | null): boolean =>
-  one !== null && other !== null && BigInt(one) > BigInt(other);
-
 /**
  * The password this machine has for the account. A reset that was cut short is settled first, whichever way it went. One that
  * cannot be right any more is not even tried: each wrong one brings the account nearer to being locked.
@@ -33,54 +27,89 @@ export const isLater = (one: string | null, other: string | null): boolean =>
  */
 export async function knownPassword(custody: Custody, account: Account): Promise<string> {
   const kept = custody.store.read();
-  if (!isUnsettled(kept, account)) return trusted(kept, account);
-  return await custody.store.alone(LONGEST_MS, async () => {
+  if (!isOpen(kept, account)) return trusted(kept, account);
+  return await alone(custody, async () => {
     const fresh = await look(custody);
     return trusted(await settled(custody, custody.store.read(), fresh), fresh);
   });
 }
 
-const isUnsettled = (kept: Kept | null, { passwordSet }: Account): boolean =>
-  (kept?.next ?? null) !== null && kept?.next?.refusedAt !== passwordSet;
+/**
+ * Whether it takes a logon to know which password is right: then nothing is known without one.
+ *
+ * @throws ProbeFailure `configuration`
+ */
+export const isUnsettled = (custody: Custody, account: Account): boolean => isOpen(custody.store.read(), account);
 
-/** Finds out whether the directory has the new password, and keeps what is right. */
-async function settled({ reached, store }: Custody, kept: Kept | null, account: Account): Promise<Kept | null> {
-  if (kept === null || kept.next === null || !isUnsettled(kept, account)) return kept;
-  const { current, next, userName } = kept;
+const alone = <T>({ store, reached }: Custody, work: () => Promise<T>): Promise<T> =>
+  store.alone(reached.limitMs, work);
+
+function isOpen(kept: Kept | null, { passwordSet, barred, isExpired }: Account): boolean {
+  // What nobody may log on with tells nothing.
+  if (kept === null || passwordSet === null || barred !== null || isExpired) return false;
+  const { current, next } = kept;
+  // Nobody has set any since it logged on, as far as this domain controller knows; the new one may come to it yet.
+  if (current !== null && current.passwordSet === passwordSet) return false;
+  return (next !== null && next.refusedAt !== passwordSet) || (current !== null && isElsewhere(current, passwordSet));
+}
+
+/** Whether a password was set at a domain controller whose clock, or whose copy of the directory, is behind ours. */
+const isElsewhere = ({ passwordSet, refusedAt }: KeptPassword, now: string): boolean =>
+  passwordSet !== null && passwordSet !== now && !isLater(now, passwordSet) && refusedAt !== now;
+
+/** Finds out what the directory has, and keeps what is right. */
+async function settled(custody: Custody, kept: Kept | null, account: Account): Promise<Kept | null> {
+  const { passwordSet } = account;
+  if (kept === null || passwordSet === null || !isOpen(kept, account)) return kept;
+  const { userName, current, next } = kept;
   const keep = (now: Kept): Kept => {
-    store.write(now);
+    custody.store.write(now);
     return now;
   };
-  // Nobody has set any since the old one logged on.
-  if (current !== null && current.passwordSet !== null && current.passwordSet === account.passwordSet)
-    return keep({ userName, current, next: null });
-  if (await logsOn(reached.terms, credentialOf(userName, next.password), reached.hold))
-    return keep({ userName, current: { password: next.password, passwordSet: account.passwordSet }, next: null });
-  return keep({ userName, current, next: { ...next, refusedAt: account.passwordSet } });
+  if (next !== null && next.refusedAt !== passwordSet) {
+    const isNext = await fits(custody, account, next.password);
+    const settledNow: Kept = isNext
+      ? { userName, current: { password: next.password, passwordSet, refusedAt: null }, next: null }
+      : { userName, current, next: { ...next, refusedAt: passwordSet } };
+    return settled(custody, keep(settledNow), account);
+  }
+  if (current === null) return kept;
+  const isCurrent = await fits(custody, account, current.password);
+  return keep({
+    ...kept,
+    current: { ...current, refusedAt: isCurrent ? null : passwordSet, ...(isCurrent ? { passwordSet } : {}) },
+  });
 }
+
+/** By the distinguished name, which every directory takes for who logs on. */
+const fits = ({ reached }: Custody, { dn }: Account, password: string): Promise<boolean> =>
+  isRight(reached.terms, { kind: 'password', userName: dn, password: new Secret(password) }, reached.hold);
+
+/** The password has expired, which a new one cures. */
+export class Expired extends ProbeFailure {}
 
 function trusted(kept: Kept | null, { userName, passwordSet, barred, isExpired }: Account): string {
   if (barred !== null) throw missing(`the test account ${userName} ${barred}`);
-  const wrong = (why: string): ProbeFailure =>
-    missing(`the password of ${userName} ${why}: -ResetTestAccountCredentials sets a new one`);
-  if (isExpired) throw wrong('has expired');
+  if (passwordSet === null) throw unreadable(userName);
+  const wrong = (why: string): string =>
+    `the password of ${userName} ${why}: -ResetTestAccountCredentials sets a new one`;
   const current = kept?.current ?? null;
-  if (current === null) throw wrong('is not kept on this machine');
-  if (isLater(passwordSet, current.passwordSet)) throw wrong(`was set elsewhere on ${dateOf(passwordSet as string)}`);
+  if (current === null) throw missing(wrong('is not kept on this machine'));
+  const isOlder = current.passwordSet !== null && isLater(passwordSet, current.passwordSet);
+  if (isOlder || current.refusedAt === passwordSet) throw missing(wrong(`was set elsewhere on ${dateOf(passwordSet)}`));
+  if (isExpired) throw new Expired('test-account-missing', wrong('has expired'), { phase: 'directory' });
   return current.password;
 }
 
-const missing = (why: string): ProbeFailure => new ProbeFailure('test-account-missing', why, { phase: 'directory' });
-
-const credentialOf = (userName: string, password: string) =>
-  ({ kind: 'password', userName, password: new Secret(password) }) as const;
-
-/** 100 ns since 1601 as a date of UTC. */
-export const dateOf = (fileTime: string): string =>
-  new Date(Number(BigInt(fileTime) / BigInt(10_000)) - 11_644_473_600_000)
-    .toISOString()
-    .replace('T', ' ')
-    .replace(/\.\d+Z$/, ' UTC');
+/** Without it nobody could tell that another machine has set a password, and a wrong one would be tried at every server. */
+const unreadable = (userName: string): ProbeFailure =>
+  new ProbeFailure(
+    'directory-refused',
+    `the account of --directory-credential may not read pwdLastSet of ${userName}`,
+    {
+      phase: 'directory',
+    },
+  );
 
 async function look({ reached, name, servers }: Custody): Promise<Account> {
   const found = await accountOf(reached.directory, name, servers);
@@ -99,18 +128,16 @@ async function look({ reached, name, servers }: Custody): Promise<Account> {
  */
 export async function resetPassword(custody: Custody, seen: Account | null): Promise<string> {
   const { reached, store } = custody;
-  return await store.alone(LONGEST_MS, async () => {
+  return await alone(custody, async () => {
     const account = await look(custody);
-    const { barred } = account;
-    if (barred !== null) throw missing(`the test account ${account.userName} ${barred}`);
-    const kept = keptOrNothing(store);
-    // Of an expired password nobody learns whether it is right.
-    const before = account.isExpired ? kept : await settled(custody, kept, account);
+    const { userName, barred } = account;
+    if (barred !== null) throw missing(`the test account ${userName} ${barred}`);
+    if (account.passwordSet === null) throw unreadable(userName);
+    const before = await settled(custody, keptOrNothing(store), account);
     if (seen !== null && account.passwordSet !== seen.passwordSet) return trusted(before, account);
-    const { userName } = account;
-    const current = before?.current ?? null;
+    const kept = before ?? { userName, current: null, next: null };
     const password = newPassword(random);
-    store.write({ userName, current, next: { password, refusedAt: null } });
+    store.write({ ...kept, next: { password, passwordSet: null, refusedAt: null } });
     try {
       await reached.directory.replace(account.dn, { unicodePwd: unicodePassword(password) });
     } catch (problem) {
@@ -119,19 +146,20 @@ export async function resetPassword(custody: Custody, seen: Account | null): Pro
       store.restore(before);
       throw refusalOf(problem, `may not reset the password of ${userName}`);
     }
-    await taken(custody, await look(custody), current, password);
+    await taken(custody, kept, password);
     return password;
   });
 }
 
 /** The moment is asked for before the logon: whoever sets another one between the two is noticed. */
-async function taken({ reached, store }: Custody, account: Account, current: Kept['current'], password: string) {
-  const { userName, passwordSet } = account;
-  if (await logsOn(reached.terms, credentialOf(userName, password), reached.hold)) {
-    store.write({ userName, current: { password, passwordSet }, next: null });
+async function taken(custody: Custody, { userName, current }: Kept, password: string): Promise<void> {
+  const account = await look(custody);
+  const { passwordSet } = account;
+  if (await fits(custody, account, password)) {
+    custody.store.write({ userName, current: { password, passwordSet, refusedAt: null }, next: null });
     return;
   }
-  store.write({ userName, current, next: { password, refusedAt: passwordSet } });
+  custody.store.write({ userName, current, next: { password, passwordSet: null, refusedAt: passwordSet } });
   throw missing(`another machine has set the password of ${userName} just after this one`);
 }
 
@@ -149,19 +177,23 @@ const random = (length: number): Uint8Array => builtin.crypto().randomBytes(leng
 /** The value of `unicodePwd`: in quotes, UTF-16 with the least octet first (MS-ADTS §3.1.1.3.1.5.1). */
 const unicodePassword = (password: string): Uint8Array => Buffer.from(`"${password}"`, 'utf16le');
 
+const REFERRAL = 10;
 const INSUFFICIENT_RIGHTS = 50;
 
 /** What a refusal to write means here. */
 function refusalOf(problem: LdapRefusal, mayNot: string): ProbeFailure {
-  const why =
-    problem.code === INSUFFICIENT_RIGHTS
-      ? `the account of --directory-credential ${mayNot}`
-      : problem.data === PASSWORD_RESTRICTION
-        ? "the domain's password policy refuses a password of 32 characters of four classes"
-        : null;
+  const why = whyNot(problem, mayNot);
   return why === null
     ? problem
     : new ProbeFailure('directory-refused', `${why} (LDAP ${problem.code})`, { phase: 'directory' });
+}
+
+function whyNot({ code, data }: LdapRefusal, mayNot: string): string | null {
+  if (code === REFERRAL) return 'this domain controller only reads: name one by --domain-controller that is written to';
+  if (code === INSUFFICIENT_RIGHTS) return `the account of --directory-credential ${mayNot}`;
+  if (data === PASSWORD_RESTRICTION)
+    return "the domain's password policy refuses a password of 32 characters of four classes";
+  return null;
 }
 
 /** Where the account is to be made, and what for. */
@@ -175,35 +207,33 @@ export interface Place {
  * Makes the account, hidden from address lists and held small where the directory knows what that is. One that an earlier run
  * made and did not get round to trying is tried now.
  *
- * @returns its password
  * @throws ProbeFailure of the phase `directory`; `configuration` where it is there already
  */
-export async function makeAccount(custody: Custody, { unit, site }: Place): Promise<string> {
+export async function makeAccount(custody: Custody, { unit, site }: Place): Promise<void> {
   const { reached, store, name, domain } = custody;
-  return await store.alone(LONGEST_MS, async () => {
-    const there = await accountOf(reached.directory, name, custody.servers);
-    const kept = store.read();
-    if (there !== null) {
-      if (isUnsettled(kept, there)) return trusted(await settled(custody, kept, there), there);
-      const hint = kept?.current ? 'and its password is kept here' : '-ResetTestAccountCredentials takes it over';
-      throw new ProbeFailure('configuration', `the account ${there.dn} is there already: ${hint}`, {
-        phase: 'directory',
-      });
+  await alone(custody, async () => {
+    const kept = keptOrNothing(store);
+    if (await isHalfMade(custody)) {
+      const account = await look(custody);
+      trusted(await settled(custody, kept, account), account);
+      return;
     }
     const userName = `${name}@${domain}`;
     const password = newPassword(random);
     const values = {
-      ...{ objectClass: ['user'], cn: [name], sAMAccountName: [name], userPrincipalName: [userName] },
-      ...{
-        displayName: [name],
-        description: [`Test account of POP3 monitoring for the site ${site}`],
-        mail: [userName],
-      },
+      objectClass: ['user'],
+      cn: [name],
+      sAMAccountName: [name],
+      userPrincipalName: [userName],
+      displayName: [name],
+      description: [`Test account of POP3 monitoring for the site ${site}`],
+      mail: [userName],
       unicodePwd: unicodePassword(password),
       userAccountControl: [NORMAL_ACCOUNT],
       ...(await knownTo(reached, LIMITS)),
     };
-    store.write({ userName, current: null, next: { password, refusedAt: null } });
+    const made = { userName, current: null, next: null };
+    store.write({ ...made, next: { password, passwordSet: null, refusedAt: null } });
     try {
       await reached.directory.add(`CN=${name},${unit}`, values);
     } catch (problem) {
@@ -211,9 +241,23 @@ export async function makeAccount(custody: Custody, { unit, site }: Place): Prom
       store.restore(kept);
       throw refusalOf(problem, `may not make users in ${unit}`);
     }
-    await taken(custody, await look(custody), null, password);
-    return password;
+    await taken(custody, made, password);
   });
+}
+
+/**
+ * Whether an earlier run made the account and was cut short before it was proved.
+ *
+ * @returns false where there is no account
+ * @throws ProbeFailure `configuration` where there is one, of whatever origin
+ */
+export async function isHalfMade({ reached, store, name, servers }: Custody): Promise<boolean> {
+  const there = await accountOf(reached.directory, name, servers);
+  if (there === null) return false;
+  const kept = keptOrNothing(store);
+  if (kept !== null && kept.current === null && kept.next !== null && kept.next.refusedAt === null) return true;
+  const hint = kept?.current ? 'and its password is kept here' : '-ResetTestAccountCredentials takes it over';
+  throw new ProbeFailure('configuration', `the account ${there.dn} is there already: ${hint}`, { phase: 'directory' });
 }
 
 /** MS-ADTS §2.2.16. */

@@ -140,20 +140,24 @@ const ROOT_ATTRIBUTES = [
 ];
 
 /**
- * Whether an account gets in with a password, by a simple bind.
+ * Whether a password is right, by a simple bind. What keeps an account out though its password is right is told only to who has
+ * that.
  *
- * @returns false where that is wrong
- * @throws ProbeFailure where that is not what keeps it out: it is locked, disabled …, or nobody answers
+ * @throws ProbeFailure where nobody tells: it is locked, or nobody answers
  */
-export async function logsOn(terms: DirectoryTerms, credential: PasswordCredential, hold: Hold): Promise<boolean> {
+export async function isRight(terms: DirectoryTerms, credential: PasswordCredential, hold: Hold): Promise<boolean> {
   try {
     (await openDirectory({ ...terms, credential }, hold)).close();
     return true;
   } catch (problem) {
-    if (problem instanceof LdapRefusal && problem.code === 49 && problem.data === WRONG_PASSWORD) return false;
+    if (!(problem instanceof LdapRefusal && problem.code === INVALID_CREDENTIALS)) throw problem;
+    if (problem.data === WRONG_PASSWORD) return false;
+    if (RIGHT_BUT.includes(problem.data)) return true;
     throw problem;
   }
 }
+
+const INVALID_CREDENTIALS = 49;
 
 /** A result of LDAP that is no success (RFC 4511 §4.1.9). */
 export class LdapRefusal extends ProbeFailure {
@@ -207,6 +211,9 @@ const CODES: Readonly<Record<number, readonly [Reason, string]>> = {
 
 const WRONG_PASSWORD = '52e';
 
+/** Not at this time, not from here, expired, disabled, not in this way, account expired, to be changed. */
+const RIGHT_BUT: readonly string[] = ['530', '531', '532', '533', '569', '701', '773'];
+
 /**
  * What Active Directory says first of what it refuses, `0000052D: …`: an error code of Windows, here
  * ERROR_PASSWORD_RESTRICTION.
@@ -222,6 +229,7 @@ const LOGON_ERRORS: Readonly<Record<string, string>> = {
   '531': 'the user may not log on from here',
   '532': 'the password has expired',
   '533': 'the account is disabled',
+  '569': 'the user may not log on in this way',
   '701': 'the account has expired',
   '773': 'the password has to be changed first',
   '775': 'the account is locked',
@@ -231,10 +239,10 @@ function meaningOf(problem: unknown, { controller, port }: DirectoryTerms, isAns
   const where = `${controller} port ${port}: `;
   const { code, message = '' } = problem as { code?: string | number; message?: string };
   if (isAnswer && typeof code === 'number') {
-    const [, told = ''] = /\bdata ([0-9a-f]{3})\b/i.exec(message) ?? /\b0*([0-9a-f]{1,8}): /i.exec(message) ?? [];
+    const [, told = ''] = /\bdata 0*([0-9a-f]{1,8})\b/i.exec(message) ?? /\b0*([0-9a-f]{1,8}): /i.exec(message) ?? [];
     const data = told.toLowerCase();
     const [reason, words] = CODES[code] ?? ['directory-refused', 'it refused the request'];
-    const detail = code === 49 ? LOGON_ERRORS[data] : undefined;
+    const detail = code === INVALID_CREDENTIALS ? LOGON_ERRORS[data] : undefined;
     return new LdapRefusal(reason, `${where}${detail ?? words}`, code, data);
   }
   if (problem instanceof ProbeFailure) return problem;
@@ -248,6 +256,7 @@ function meaningOf(problem: unknown, { controller, port }: DirectoryTerms, isAns
   if (text === 'ENOTFOUND' || text === 'EAI_AGAIN') {
     return new ProbeFailure('directory-unreachable', `${where}the name is not found (${text})`);
   }
-  const failure = failureOf(problem);
-  return new ProbeFailure('directory-unreachable', `${where}${failure.message}`);
+  // The library's words hold names of its own, made short.
+  const words = /^Connection closed/.test(message) ? 'it closed the connection' : failureOf(problem).message;
+  return new ProbeFailure('directory-unreachable', `${where}${words}`);
 }

@@ -13,7 +13,12 @@ export interface Reached {
   /** How it was reached. */
   readonly terms: DirectoryTerms;
   readonly hold: Hold;
+  /** How long all of it may take. */
+  readonly limitMs: number;
 }
+
+/** What is done there: a domain controller near by may be one that only reads (RODC). */
+export type Purpose = 'to read' | 'to write';
 
 /**
  * Goes to a domain controller, does something there, and leaves, however that ends.
@@ -24,18 +29,24 @@ export interface Reached {
 export async function inDirectory<T>(
   plan: DirectoryPlan,
   limitMs: number,
+  purpose: Purpose,
   work: (reached: Reached) => Promise<T>,
 ): Promise<T> {
   const { hold, letGo } = holding();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const failure = new ProbeFailure('directory-unreachable', `no answer within ${limitMs / 1000} s`, {
-      phase: 'directory',
-    });
+    const failure = new ProbeFailure(
+      'directory-unreachable',
+      `no answer within ${Number((limitMs / 1000).toFixed(1))} s`,
+      {
+        phase: 'directory',
+      },
+    );
     timer = setTimeout(() => reject(failure), limitMs);
   });
   try {
-    return await Promise.race([nearest(plan, hold).then(work), late]);
+    const found = nearest(plan, purpose, hold).then((reached) => work({ ...reached, limitMs }));
+    return await Promise.race([found, late]);
   } finally {
     clearTimeout(timer);
     letGo();
@@ -45,12 +56,16 @@ export async function inDirectory<T>(
 /** `DC=example,DC=com` is `example.com`. */
 export const domainOf = (dn: string): string => dn.replace(/,?\s*DC=/gi, '.').replace(/^\./, '');
 
+type Found = Omit<Reached, 'limitMs'>;
+
 /** The domain controller that was named, else one of the domain, of our own site if it has one. */
-async function nearest(plan: DirectoryPlan, hold: Hold): Promise<Reached> {
+async function nearest(plan: DirectoryPlan, purpose: Purpose, hold: Hold): Promise<Found> {
   if (plan.controller !== null) return reached(plan, plan.controller, hold);
   const domain = plan.domain as string;
   const first = await firstOf(plan, await controllersOf(domain, null), hold);
   const { ping } = first;
+  // One that only reads has no name but that of its site (MS-ADTS §6.3.2.3).
+  if (purpose === 'to write') return first;
   if (ping === null || ping.clientSite === '' || ping.clientSite === ping.controllerSite) return first;
   const near = await controllersOf(domain, ping.clientSite).catch(() => []);
   if (near.length === 0) return first;
@@ -59,7 +74,7 @@ async function nearest(plan: DirectoryPlan, hold: Hold): Promise<Reached> {
 }
 
 /** The first that lets us in; a refusal is one by all of them. */
-async function firstOf(plan: DirectoryPlan, controllers: readonly string[], hold: Hold): Promise<Reached> {
+async function firstOf(plan: DirectoryPlan, controllers: readonly string[], hold: Hold): Promise<Found> {
   let trouble: unknown;
   for (const controller of controllers) {
     try {
@@ -72,7 +87,7 @@ async function firstOf(plan: DirectoryPlan, controllers: readonly string[], hold
   throw trouble;
 }
 
-async function reached(plan: DirectoryPlan, controller: string, hold: Hold): Promise<Reached> {
+async function reached(plan: DirectoryPlan, controller: string, hold: Hold): Promise<Found> {
   const terms = { ...plan, controller };
   const directory = await openDirectory(terms, hold);
   return { directory, ping: await pinged(directory), terms, hold };

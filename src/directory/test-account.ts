@@ -1,8 +1,10 @@
 import { ProbeFailure } from '../dialogue/failure.ts';
 import { type Entry, isSame } from './entry.ts';
 import type { ExchangeServer } from './exchange-server.ts';
+import { fileTimeOf } from './file-time.ts';
 import { guidOf } from './guid.ts';
 import { type Directory, LdapRefusal } from './ldap.ts';
+import { domainOf } from './session.ts';
 
 /** An account of the domain, as far as it matters to whoever tests with it. */
 export interface Account {
@@ -45,27 +47,62 @@ export async function guidOfSite({ root, search }: Directory, site: string): Pro
   throw new ProbeFailure('configuration', `there is no site ${site} in the directory`, { phase: 'directory' });
 }
 
+/** What keeps a test from having somebody to log on as. */
+export const missing = (why: string): ProbeFailure =>
+  new ProbeFailure('test-account-missing', why, { phase: 'directory' });
+
 /**
- * Who somebody is in the domain, by the name a mailbox is logged on to with: `kweku`, `CONTOSO\kweku`,
- * `kweku@contoso.com`.
+ * Who somebody is in the domain, by the name a mailbox is logged on to with: `kweku`, `CONTOSO\kweku`, `kweku@contoso.com`,
+ * and as Exchange takes it `contoso.com/kweku/alias`.
  *
  * @returns null where there is nobody of that name
- * @throws ProbeFailure of the phase `directory`
+ * @throws ProbeFailure of the phase `directory`; `configuration` where there are several
  */
 export async function accountOf(
   directory: Directory,
   userName: string,
   servers: readonly ExchangeServer[],
 ): Promise<Account | null> {
-  const [, name = userName] = /^[^\\/@]*[\\/]([^\\/]*)$/.exec(userName) ?? [];
-  const ways = name.includes('@') ? ['userPrincipalName', 'mail'] : ['sAMAccountName'];
-  for (const attribute of ways) {
-    const where = { objectClass: 'user', [attribute]: name };
-    const base = directory.root.text('defaultNamingContext') as string;
-    const [found] = await directory.search(base, { scope: 'sub', where, attributes: ATTRIBUTES });
+  const { domain, name } = partsOfName(userName);
+  if (domain !== null && !(await isOurs(directory, domain))) return null;
+  const [local = '', suffix] = name.split('@');
+  const ways: readonly (readonly [string, string])[] = [
+    ...(suffix === undefined ? [] : [['userPrincipalName', name] as const, ['mail', name] as const]),
+    // Everybody has such a name, whatever else is told.
+    ...(suffix === undefined || (await isOurs(directory, suffix)) ? [['sAMAccountName', local] as const] : []),
+  ];
+  for (const [attribute, value] of ways) {
+    const where = { objectClass: 'user', [attribute]: value };
+    const [found, ...others] = await directory.search(baseOf(directory), {
+      scope: 'sub',
+      where,
+      attributes: ATTRIBUTES,
+    });
+    if (others.length > 0) {
+      const why = `${others.length + 1} accounts of the directory have the ${attribute} ${value}`;
+      throw new ProbeFailure('configuration', why, { phase: 'directory' });
+    }
     if (found !== undefined) return await read(directory, found, servers);
   }
   return null;
+}
+
+const baseOf = ({ root }: Directory): string => root.text('defaultNamingContext') as string;
+
+/** A domain and a user with a slash between them; what follows is the alias of the mailbox. */
+function partsOfName(userName: string): { readonly domain: string | null; readonly name: string } {
+  const [first = '', second] = userName.split(/[\\/]/);
+  return second === undefined ? { domain: null, name: first } : { domain: first, name: second };
+}
+
+/** Whether that is what our domain is called, in DNS or in NetBIOS. */
+async function isOurs(directory: Directory, domain: string): Promise<boolean> {
+  const base = baseOf(directory);
+  if (domain.toLowerCase() === domainOf(base).toLowerCase()) return true;
+  const partitions = `CN=Partitions,${directory.root.text('configurationNamingContext')}`;
+  const where = { objectClass: 'crossRef', nCName: base };
+  const [found] = await directory.search(partitions, { scope: 'one', where, attributes: ['nETBIOSName'] });
+  return found?.text('nETBIOSName')?.toLowerCase() === domain.toLowerCase();
 }
 
 const ATTRIBUTES = [
@@ -86,7 +123,7 @@ async function read(directory: Directory, entry: Entry, servers: readonly Exchan
   const name = entry.text('sAMAccountName') ?? '';
   const flags = Number(entry.text('userAccountControl') ?? 0);
   const computed = Number(entry.text('msDS-User-Account-Control-Computed') ?? 0);
-  const passwordSet = entry.text('pwdLastSet');
+  const passwordSet = fileTimeOf(entry.text('pwdLastSet'));
   return {
     dn: entry.dn,
     userName: entry.text('userPrincipalName') ?? name,

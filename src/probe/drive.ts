@@ -91,7 +91,11 @@ export async function drive<T>(dialogue: Dialogue<T>, link: Link, terms: Terms):
       case 'secure': {
         const secured = await waitFor(() => link.secure());
         tls = secured.facts;
-        trace?.happened(`${tls.protocol} ${tls.cipher}, certificate for ${tls.names.join(', ') || tls.subject}`);
+        trace?.happened(
+          tls === null
+            ? 'TLS'
+            : `${tls.protocol} ${tls.cipher}, certificate for ${tls.names.join(', ') || tls.subject}`,
+        );
         want.slot.put(secured);
         break;
       }

@@ -1,4 +1,5 @@
 import type { Address } from '../dialogue/dialogue.ts';
+import type { ProbeFailure } from '../dialogue/failure.ts';
 import { type MailboxSize, stat } from '../pop3/mailbox.ts';
 import { type Errand, lookUp, type VisitPlan, visit } from '../pop3/visit.ts';
 import { authorise, type Tokens } from './authorise.ts';
@@ -23,6 +24,8 @@ export interface ProbePlan {
   /** For the whole run, and for one connection of it. */
   readonly timeoutMs: number;
   readonly perConnectionTimeoutMs: number;
+  /** What is known to be wrong beforehand, and is told as a warning. */
+  readonly known: readonly ProbeFailure[];
   /** Whether the conversation is kept. */
   readonly trace: boolean;
 }

@@ -31,10 +31,10 @@ export function resultOf(
     localSite: plan.localSite,
     scenario: 'Test POP3 Connectivity',
     latencyMs: course.elapsedMs,
-    warnings: allOf(notes, 'fault')
+    warnings: [...plan.known, ...allOf(notes, 'fault').map(({ fault }) => fault)]
       // What it failed of in the end need not be told twice.
-      .filter(({ fault }) => fault.reason !== failure?.reason || fault.message !== failure.message)
-      .map(({ fault }) => problemOf(fault, plan, mask)),
+      .filter(({ reason, message }) => reason !== failure?.reason || message !== failure.message)
+      .map((fault) => problemOf(fault, plan, mask)),
     connectionType: plan.visit.connectionType,
     port: plan.visit.port,
     address: connected?.address ?? null,

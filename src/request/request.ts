@@ -91,6 +91,7 @@ export async function parseRequest(settings: Settings, defaults: Defaults, sourc
       tokens: oauth === null ? null : tokensFor(oauth, login, fullTest),
       timeoutMs,
       perConnectionTimeoutMs: seconds(settings, 'per-connection-timeout', 120, 120) * 1000,
+      known: [],
       trace: verbosity >= 3,
     },
     policy,

@@ -1,4 +1,5 @@
 import { usage } from '../dialogue/failure.ts';
+import { settingWith } from './secret.ts';
 import type { Settings } from './settings.ts';
 import { wholeNumber } from './values.ts';
 
@@ -28,10 +29,15 @@ const BELONGING = [
   'password-max-age',
 ] as const;
 
+/** What changes the account. */
+const CHANGING = ['new-test-user', 'reset-test-account-credentials', 'password-max-age'] as const;
+
 /** What cannot be meant together. */
 const CONTRADICTIONS = [
   ['new-test-user', 'reset-test-account-credentials'],
   ['new-test-user', 'monitoring-context'],
+  ['new-test-user', 'discover'],
+  ['reset-test-account-credentials', 'discover'],
   ['reset-test-account-credentials', 'monitoring-context'],
   ['new-test-user', 'mailbox-credential'],
   ['reset-test-account-credentials', 'mailbox-credential'],
@@ -55,8 +61,8 @@ export function parseTestAccount(
   hasDirectory: boolean,
   isPlatform: boolean,
 ): TestAccountPlan | null {
-  const orphan = BELONGING.find((name) => settings[name] !== undefined);
   if (!hasDirectory) {
+    const orphan = accountSetting(settings);
     if (orphan !== undefined) throw usage(`--${orphan} needs --domain-controller or --directory-domain`);
     return null;
   }
@@ -65,12 +71,14 @@ export function parseTestAccount(
       throw usage(`--${one} and --${other} contradict each other`);
   }
   if (settings.ou !== undefined && settings['new-test-user'] === undefined) throw usage('--ou needs --new-test-user');
+  const isByCertificate = String(settings.auth ?? '').toLowerCase() === 'external';
+  const changing = CHANGING.find((name) => settings[name] !== undefined);
+  if (isByCertificate && changing !== undefined) throw usage(`--${changing} and --auth external contradict each other`);
   const isOther =
-    settings['mailbox-credential'] !== undefined ||
-    settings.targets !== undefined ||
-    settings.discover !== undefined ||
-    String(settings.auth ?? '').toLowerCase() === 'external';
-  if (isOther) return null;
+    settings['mailbox-credential'] !== undefined || settings.targets !== undefined || settings.discover !== undefined;
+  if (isOther || isByCertificate) return null;
+  const password = settingWith('password', settings);
+  if (password !== null) throw usage(`--${password} needs --mailbox-credential: that of the test account is kept`);
   return {
     task:
       settings['new-test-user'] !== undefined
@@ -84,6 +92,10 @@ export function parseTestAccount(
     stateDir: (settings['state-dir'] as string | undefined) ?? null,
   };
 }
+
+/** An option that means nothing without a directory, or undefined. */
+export const accountSetting = (settings: Settings): string | undefined =>
+  BELONGING.find((name) => settings[name] !== undefined);
 
 /** An option that may have a value: the last one given counts. */
 function parseMaxAge(given: Settings[string]): number | null {

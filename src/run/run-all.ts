@@ -47,16 +47,18 @@ export async function runAll(
   stop: Stop,
   watcher: Watcher<Verdict>,
 ): Promise<Verdict> {
-  const tasks = aims.map((aim) => taskOf(aim, world));
-  const verdicts = await sweep(tasks, bounds, world, stop, watcher);
+  const before = aims.flatMap(({ label, request }) => ('result' in request ? [doneOf(label, request)] : []));
+  for (const verdict of before) {
+    watcher.began(verdict.text);
+    watcher.ended(verdict.text, verdict);
+  }
+  const tasks = aims.filter(isAhead).map((aim) => taskOf(aim, world));
+  const verdicts = tasks.length === 0 ? [] : await sweep(tasks, bounds, world, stop, watcher);
   // Several addresses of one server stand beside the others.
   const flat = verdicts.flatMap((verdict) => (isTest(verdict) ? [verdict] : verdict.parts));
   // host9 before host10, whatever the language of the machine. Made here, for it takes long to make.
   const { compare } = new Intl.Collator('en', { numeric: true });
-  const before = new Set(aims.filter(({ request }) => 'result' in request).map(({ label }) => label));
-  const sorted = flat
-    .slice()
-    .sort((a, b) => Number(before.has(b.text)) - Number(before.has(a.text)) || compare(a.text, b.text));
+  const sorted = [...before, ...flat.slice().sort((a, b) => compare(a.text, b.text))];
   const counted = countedOf(sorted, new Set(aims.filter(({ isSkipped }) => isSkipped).map((aim) => aim.label)));
   const said = new Set(aims.flatMap(({ request }) => ('policy' in request ? request.policy.remarks : [])));
   return gather('', [...counted, ...Array.from(said, (text) => remark('ok', text))]);
@@ -72,10 +74,17 @@ function countedOf(verdicts: readonly Verdict[], skipped: ReadonlySet<string>): 
   });
 }
 
-function taskOf(aim: Aim, world: World): Task<Verdict> {
+/** One that is yet to be tested. */
+interface Ahead extends Aim {
+  readonly request: Request | ProbeFailure;
+}
+
+const isAhead = (aim: Aim): aim is Ahead => !('result' in aim.request);
+
+function taskOf(aim: Ahead, world: World): Task<Verdict> {
   const { label, request } = aim;
   if (!('policy' in request)) {
-    const verdict = (): Verdict => ('result' in request ? doneOf(label, request) : refusedOf(aim, request, world));
+    const verdict = (): Verdict => refusedOf(aim, request, world);
     return { label, server: label, user: label, limitMs: 0, run: async () => verdict(), skip: verdict };
   }
   const { plan, policy } = request;

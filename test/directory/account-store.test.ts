@@ -8,7 +8,7 @@ const folder = privateFolder();
 const GUID = '4ca5fda1-c399-4f1b-9b7e-0123456789ab';
 const KEPT: Kept = {
   userName: 'extest_4ca5fda1c3994@example.com',
-  current: { password: 'Morning-Coffee-4', passwordSet: '134000000000000000' },
+  current: { password: 'Morning-Coffee-4', passwordSet: '134000000000000000', refusedAt: null },
   next: null,
 };
 const opened = (state = folder.state()) => ({ state, store: openAccountStore(state, 'example.com', GUID) });
@@ -46,10 +46,19 @@ test('has a file for each domain and site, whatever the case of the domain', () 
 test.each<[string, string, RegExp]>([
   ['damaged', '{"version":1,"userName":"x"', /is damaged: -ResetTestAccountCredentials makes it anew/],
   ['of another kind', '[]', /is damaged/],
-  ['without a password', JSON.stringify({ version: 1, ...KEPT, current: { passwordSet: null } }), /is damaged/],
+  [
+    'without a password',
+    JSON.stringify({ version: 1, ...KEPT, current: { passwordSet: null, refusedAt: null } }),
+    /is damaged/,
+  ],
   [
     'with an empty one',
-    JSON.stringify({ version: 1, ...KEPT, current: { password: '', passwordSet: null } }),
+    JSON.stringify({ version: 1, ...KEPT, current: { password: '', passwordSet: null, refusedAt: null } }),
+    /is damaged/,
+  ],
+  [
+    'with an instant that is none',
+    JSON.stringify({ version: 1, ...KEPT, current: { ...KEPT.current, passwordSet: 'yesterday' } }),
     /is damaged/,
   ],
   ['of a later version', JSON.stringify({ version: 2, ...KEPT }), /is of another version of this program/],

@@ -29,6 +29,7 @@ async function fullTest(sandbox: Sandbox, send: SendPlan, timeoutMs = 20_000): P
   const plan: ProbePlan = {
     server: 'localhost',
     mailboxServer: null,
+    known: [],
     localSite: null,
     visit: {
       to: { address: '127.0.0.1', family: 4 },

@@ -42,6 +42,104 @@ export async function openLdapDoor(
   });
 }
 
+/** What is asked of a directory (RFC 4511 §4.1.1). */
+export type LdapOperation = keyof typeof OPERATIONS;
+
+/** A moment in what is asked, over all connections since it was looked for. */
+export interface LdapMoment {
+  /** The so-manieth message, from 1: of that operation, else of any. */
+  readonly nth: number;
+  readonly of?: LdapOperation;
+  /** It has not got there; or it has been answered, and the answer is on its way back. */
+  readonly when: 'asked' | 'answered';
+}
+
+/** A way to a domain controller on which everything can be stopped. */
+export interface HaltingDoor extends LdapDoor {
+  /** What was asked since the last `restart` or `halt`, but for goodbyes. */
+  readonly asked: () => readonly LdapOperation[];
+  /** Counts anew. */
+  readonly restart: () => void;
+  /** Resolves at that moment, from which on nothing passes. Throws when what was to come to it is over before. */
+  readonly halt: (moment: LdapMoment, running: Promise<{ readonly stdout: string }>) => Promise<void>;
+  /** Goes on. */
+  readonly resume: () => void;
+  /** Ends all that go through it; what was withheld never gets there. */
+  readonly cut: () => void;
+}
+
+/** LDAPS to a domain controller, message by message. */
+export async function openHaltingDoor(place: Place & { readonly to: string }): Promise<HaltingDoor> {
+  let asked: LdapOperation[] = [];
+  let moment: LdapMoment | null = null;
+  let arrive: () => void = () => undefined;
+  let isHalted = false;
+  const waiting: (() => void)[] = [];
+  const halt = (): void => {
+    isHalted = true;
+    moment = null;
+    arrive();
+  };
+  /** Does it now, or when the traffic goes on. */
+  const pass = (action: () => void): void => {
+    if (isHalted) waiting.push(action);
+    else action();
+  };
+  const isNow = (operation: LdapOperation): boolean => {
+    if (moment === null) return false;
+    const { of = operation, nth } = moment;
+    return of === operation && asked.filter((each) => moment?.of === undefined || each === of).length === nth;
+  };
+  const guests = new Set<TLSSocket>();
+  const door = await open(place, (client) => {
+    const inside = connect({ host: place.to, port: 636, rejectUnauthorized: false });
+    guests.add(client).add(inside);
+    let isAwaited = false;
+    const take = messages((message) => {
+      const operation = NAMES.get(read(message).operation);
+      if (operation === undefined) throw new Error('a message of LDAP that is not known here');
+      if (operation !== 'unbind') asked.push(operation);
+      const isIt = operation !== 'unbind' && isNow(operation);
+      if (isIt && moment?.when === 'asked') halt();
+      isAwaited ||= isIt && moment?.when === 'answered';
+      pass(() => inside.write(message));
+    });
+    client.on('data', take).on('close', () => inside.destroy());
+    inside.on('close', () => guests.delete(inside) && guests.delete(client));
+    inside.on('data', (answer) => {
+      if (isAwaited) halt();
+      isAwaited = false;
+      pass(() => client.write(answer));
+    });
+    inside.on('error', () => client.destroy()).on('close', () => pass(() => client.destroy()));
+  });
+  return {
+    ...door,
+    asked: () => asked,
+    restart() {
+      asked = [];
+    },
+    async halt(wanted, running) {
+      asked = [];
+      moment = wanted;
+      const halted = new Promise<void>((resolve) => {
+        arrive = resolve;
+      });
+      const over = await Promise.race([halted, running]);
+      if (over !== undefined) throw new Error(`it ended before the moment came: ${over.stdout}`);
+    },
+    resume() {
+      isHalted = false;
+      for (const action of waiting.splice(0)) action();
+    },
+    cut() {
+      waiting.splice(0);
+      for (const guest of guests) guest.destroy();
+      isHalted = false;
+    },
+  };
+}
+
 /** A result of LDAP (RFC 4511 §4.1.9). */
 export interface LdapResult {
   readonly code: number;
@@ -55,17 +153,14 @@ export async function answerLdap(
   { bind, search }: { readonly bind: LdapResult | null; readonly search: LdapResult | null },
 ): Promise<LdapDoor> {
   return await open(place, (client) => {
-    let waiting: Buffer = Buffer.alloc(0);
-    client.on('data', (octets) => {
-      waiting = Buffer.concat([waiting, octets]);
-      for (let length = lengthOf(waiting); length <= waiting.length; length = lengthOf(waiting)) {
-        const { id, operation } = read(waiting.subarray(0, length));
-        waiting = waiting.subarray(length);
-        if (operation === UNBIND) return void client.end();
-        const [tag, result] = operation === BIND ? ([BIND + 1, bind] as const) : ([SEARCH_DONE, search] as const);
-        if (result !== null) client.write(write(id, tag, result));
-      }
+    const take = messages((message) => {
+      const { id, operation } = read(message);
+      if (operation === OPERATIONS.unbind) return void client.end();
+      const [tag, result] =
+        operation === OPERATIONS.bind ? ([OPERATIONS.bind + 1, bind] as const) : ([SEARCH_DONE, search] as const);
+      if (result !== null) client.write(write(id, tag, result));
     });
+    client.on('data', take);
   });
 }
 
@@ -100,9 +195,24 @@ async function open(
 // --- BER (X.690), as much as a message of LDAP needs. ---
 
 const SEQUENCE = 0x30;
-const BIND = 0x60;
-const UNBIND = 0x42;
 const SEARCH_DONE = 0x65;
+
+/** The tags of what is asked. */
+const OPERATIONS = { bind: 0x60, unbind: 0x42, search: 0x63, modify: 0x66, add: 0x68 } as const;
+const NAMES = new Map(Object.entries(OPERATIONS).map(([name, tag]) => [tag as number, name as LdapOperation]));
+
+/** Cuts what comes into whole messages. */
+function messages(take: (message: Buffer) => void): (octets: Buffer) => void {
+  let waiting: Buffer = Buffer.alloc(0);
+  return (octets) => {
+    waiting = Buffer.concat([waiting, octets]);
+    for (let length = lengthOf(waiting); length <= waiting.length; length = lengthOf(waiting)) {
+      const message = waiting.subarray(0, length);
+      waiting = waiting.subarray(length);
+      take(message);
+    }
+  };
+}
 
 /** Of the whole message, tag and length with it; more than there can be where that is not known yet. */
 function lengthOf(octets: Buffer): number {

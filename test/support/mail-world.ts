@@ -415,6 +415,7 @@ function planOf({ split = false, keepStale = false, ...changes }: Changes): Prob
   return {
     server: 'mail.example.com',
     mailboxServer: null,
+    known: [],
     localSite: null,
     visit: {
       to: 'mail.example.com',

@@ -75,8 +75,10 @@ function prepared(path: string, isShared: boolean, what: 'to read' | 'to write')
         throw error;
       }
     },
-    write: (name, content, isFlushed = false) =>
-      finished(`${path}/.${name}.${process.pid}`, content, isFlushed, (file) => fs.renameSync(file, `${path}/${name}`)),
+    write(name, content, isFlushed = false) {
+      finished(`${path}/.${name}.${process.pid}`, content, isFlushed, (file) => fs.renameSync(file, `${path}/${name}`));
+      if (isFlushed) flushFolder(path);
+    },
     create: (name, content) =>
       finished(`${path}/.${name}.${process.pid}`, content, false, (file) => {
         try {
@@ -103,6 +105,18 @@ function finished(unfinished: string, content: string, flush: boolean, name: (fi
     name(unfinished);
   } finally {
     fs.rmSync(unfinished, { force: true });
+  }
+}
+
+/** The new name, too, is to be there after a power failure. Windows opens no folder, and needs none. */
+function flushFolder(path: string): void {
+  if (process.platform === 'win32') return;
+  const fs = builtin.fs();
+  const folder = fs.openSync(path, fs.constants.O_RDONLY);
+  try {
+    fs.fsyncSync(folder);
+  } finally {
+    fs.closeSync(folder);
   }
 }
 
