@@ -6,6 +6,7 @@ BIN := node_modules/.bin
 SOURCES := $(shell find src plugins tools -type f) docs/reasons.md package-lock.json
 COMMANDS := dist/check_pop3 dist/Test-PopConnectivity dist/pop3_sandbox dist/zabbix_pop3 dist/scom_pop3 dist/checkmk_pop3 dist/prtg_pop3 \
 	dist/telegraf_pop3
+MODULES := dist/pop3.k6.js dist/pop3.k6.d.ts dist/pop3.xk6.js dist/pop3.xk6.d.ts
 PAGES := dist/check_pop3.1 dist/Test-PopConnectivity.1 dist/zabbix_pop3.1 dist/scom_pop3.1 dist/checkmk_pop3.1 \
 	dist/prtg_pop3.1 dist/telegraf_pop3.1
 
@@ -18,10 +19,10 @@ node_modules/.installed: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-build: $(COMMANDS) $(PAGES) ## build the commands and their man pages into dist/
+build: $(COMMANDS) $(MODULES) $(PAGES) ## build the commands, their man pages and the modules for k6 into dist/
 
 # One run builds them all.
-$(COMMANDS) $(PAGES) &: node_modules/.installed $(SOURCES)
+$(COMMANDS) $(MODULES) $(PAGES) &: node_modules/.installed $(SOURCES)
 	node tools/build.mjs
 
 demo: build ## see a real logon test against the embedded sandbox server
@@ -33,9 +34,10 @@ check: build lint types dead-code ## format, lint, types, dead code, unit and di
 lint: node_modules/.installed ## format, lint and import rules
 	$(BIN)/biome ci --error-on-warnings
 
-types: node_modules/.installed ## types: everything, then the inner ring without Node
+types: node_modules/.installed build ## types: everything, then the inner ring and k6's modules without Node
 	$(BIN)/tsc -p tsconfig.json
 	$(BIN)/tsc -p tsconfig.core.json
+	$(BIN)/tsc -p plugins/k6/tsconfig.json
 
 dead-code: node_modules/.installed ## code and dependencies nobody uses
 	$(BIN)/knip
@@ -57,6 +59,6 @@ servers: ## unpack the real servers that cannot stand beside Dovecot and Postfix
 	bash tools/zabbix-7.sh
 
 clean: ## remove what was built
-	rm -rf .cache coverage $(COMMANDS) $(PAGES)
+	rm -rf .cache coverage $(COMMANDS) $(MODULES) $(PAGES)
 
 .PHONY: help install build demo check lint types dead-code test bench format nodes servers clean

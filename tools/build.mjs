@@ -9,6 +9,7 @@ import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, writeF
 import { basename, join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { buildK6 } from './k6-bundles.mjs';
 import { PAGES, pageOf } from './man.mjs';
 
 /** What is built: the file in dist/ is named after its entry. */
@@ -156,6 +157,7 @@ for (const entry of ENTRIES.filter((each) => wanted.length === 0 || wanted.inclu
   appendFileSync(outfile, notices([...Object.keys(metafile.inputs), ...fetchedOnDemand]));
   chmodSync(outfile, 0o755);
 }
+await buildK6(wanted, notices);
 for (const command of Object.keys(PAGES).filter((each) => wanted.length === 0 || wanted.includes(each))) {
   writeFileSync(`dist/${command}.1`, await pageOf(command));
 }

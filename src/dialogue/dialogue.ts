@@ -78,7 +78,8 @@ export interface Connected {
 
 /** What came of a TLS handshake. */
 export interface Secured {
-  readonly facts: TlsFacts;
+  /** Null where the transport tells nothing of them. */
+  readonly facts: TlsFacts | null;
   /**
    * What ties an exchange to this very connection (RFC 5056), by its name: `tls-exporter` (RFC 9266), `tls-unique`,
    * `tls-server-end-point` (RFC 5929). For SASL alone: it belongs in no result.
