@@ -81,7 +81,8 @@ function digestOf({ metrics, setup_data: fromSetup }: EndOfTest): Digest {
       count: metrics.pop3_errors?.values.count ?? 0,
       reasons: tagged(metrics, /^pop3_errors\{reason:([a-z0-9-]+)\}$/)
         .map(([reason, { count = 0 }]) => ({ reason, count }))
-        .filter(({ count }) => count > 0),
+        .filter(({ count }) => count > 0)
+        .sort((one, other) => other.count - one.count),
     },
     certificateDaysLeft: metrics.pop3_certificate_days_left?.values.value ?? null,
     mailbox: mailboxOf(metrics),
@@ -95,12 +96,14 @@ function digestOf({ metrics, setup_data: fromSetup }: EndOfTest): Digest {
   };
 }
 
-/** The submetrics a script has by its thresholds, by the value of their tag. */
+/** The submetrics a script has by its thresholds, by the value of their tag; in its order, for k6 has none. */
 const tagged = (metrics: EndOfTest['metrics'], pattern: RegExp): readonly (readonly [string, Spread])[] =>
-  Object.entries(metrics).flatMap(([name, metric]) => {
-    const value = pattern.exec(name)?.[1];
-    return value === undefined ? [] : [[value, metric?.values ?? {}] as const];
-  });
+  Object.entries(metrics)
+    .flatMap(([name, metric]) => {
+      const value = pattern.exec(name)?.[1];
+      return value === undefined ? [] : [[value, metric?.values ?? {}] as const];
+    })
+    .sort(([one], [other]) => (one < other ? -1 : 1));
 
 function mailboxOf(metrics: EndOfTest['metrics']): Digest['mailbox'] {
   const messages = metrics.pop3_mailbox_messages?.values.value;

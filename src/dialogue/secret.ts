@@ -1,4 +1,4 @@
-import { BASE64, text, utf8 } from './bytes.ts';
+import { BASE64, utf8 } from './bytes.ts';
 
 /** What stands in the place of a secret wherever it would have been shown. */
 export const STARS = '****';
@@ -40,17 +40,26 @@ export type Mask = (shown: string) => string;
 export function maskFor(secrets: readonly Secret[]): Mask {
   const known = secrets.map((secret) => secret.reveal()).filter((secret) => secret !== '');
   if (known.length === 0) return (shown) => shown;
+  const coded = known.map(codedOf);
   // Longest first, so that a secret that contains another is covered whole.
   const spellings = known
     .reduce<string[]>((all, secret) => all.concat(spellingsOf(secret)), [])
     .sort((a, b) => b.length - a.length);
+  // Whole ones first: what is left of one spelling may be the beginning of another.
+  const sought = [
+    ...spellings.map((spelling) => ({ spelling, least: spelling.length })),
+    ...spellings.map((spelling) => ({ spelling, least: tellingPart(spelling) })),
+  ];
   return (shown) => {
     let masked = shown.replace(/[A-Za-z0-9+/_-]{4,}={0,2}/g, (run) =>
-      known.some((secret) => encodes(run, secret)) ? STARS : run,
+      coded.some((secret) => encodes(run, secret)) ? STARS : run,
     );
-    // Whole ones first: what is left of one spelling may be the beginning of another.
-    for (const spelling of spellings) masked = covered(masked, spelling, spelling.length);
-    for (const spelling of spellings) masked = covered(masked, spelling, tellingPart(spelling));
+    let lower = folded(masked);
+    for (const { spelling, least } of sought) {
+      if (lower.indexOf(spelling.slice(0, least)) < 0) continue;
+      masked = covered(masked, lower, spelling, least);
+      lower = folded(masked);
+    }
     return masked;
   };
 }
@@ -100,9 +109,12 @@ const TELLING = 4;
 /** How much of a spelling gives it away: half of it. */
 const tellingPart = ({ length }: string): number => Math.min(length, Math.max(TELLING, Math.ceil(length / 2)));
 
-/** A text with one spelling replaced, in any case, where at least so much of its beginning stands. */
-function covered(shown: string, spelling: string, least: number): string {
-  const lower = folded(shown);
+/**
+ * A text with one spelling replaced, in any case, where at least so much of its beginning stands.
+ *
+ * @param lower the text, folded
+ */
+function covered(shown: string, lower: string, spelling: string, least: number): string {
   const beginning = spelling.slice(0, least);
   let masked = '';
   let from = 0;
@@ -115,32 +127,72 @@ function covered(shown: string, spelling: string, least: number): string {
   return masked + shown.slice(from);
 }
 
+/** What of a secret gives it away, as the octets base 64 is made of. */
+interface Coded {
+  /** In UTF-8, and in Latin-1 where that is another spelling; in lower case. */
+  readonly beginnings: readonly Uint8Array[];
+  /** The digits without which nothing is told. */
+  readonly fewestDigits: number;
+}
+
+function codedOf(secret: string): Coded {
+  // Not half of a character: nothing is encoded so.
+  const telling = secret.slice(0, tellingPart(secret)).replace(/[\uD800-\uDBFF]$/, '');
+  const units = Array.from({ length: telling.length }, (_, at) => telling.charCodeAt(at));
+  const isLatin1 = units.some((unit) => unit > 0x7f) && units.every((unit) => unit <= 0xff);
+  const spellings = [utf8(telling), ...(isLatin1 ? [new Uint8Array(units)] : [])];
+  return {
+    beginnings: spellings.map((octets) => octets.map(lowered)),
+    // Six bits a digit.
+    fewestDigits: (Math.min(secret.length, TELLING) * 8) / 6,
+  };
+}
+
 /** Whether a run of base 64, of either alphabet, carries a secret, or the beginning of one where it was cut. */
-function encodes(run: string, secret: string): boolean {
-  const digits = run.replace(/=+$/, '').replace(/-/g, '+').replace(/_/g, '/');
-  // Six bits a digit: a shorter run cannot hold what tells anything.
-  if (digits.length * 6 < Math.min(secret.length, TELLING) * 8) return false;
+function encodes(run: string, { beginnings, fewestDigits }: Coded): boolean {
+  const digits: number[] = [];
+  for (let at = 0; at < run.length; at++) {
+    const digit = DIGITS.get(run.charCodeAt(at));
+    if (digit !== undefined) digits.push(digit);
+  }
+  if (digits.length < fewestDigits) return false;
   for (let skipped = 0; skipped < 4; skipped++) {
-    const octets = decoded(digits.slice(skipped));
-    for (const spelling of [text(octets), Array.from(octets, (octet) => String.fromCharCode(octet)).join('')]) {
-      if (covered(spelling, folded(secret), tellingPart(secret)) !== spelling) return true;
-    }
+    const octets = decoded(digits, skipped);
+    if (beginnings.some((beginning) => holds(octets, beginning))) return true;
   }
   return false;
 }
 
-/** The octets of base 64 digits, those of an incomplete last group too. */
-function decoded(digits: string): Uint8Array {
+/** The digits of base 64 and of its alphabet for URLs (RFC 4648 §5) by their character. */
+const DIGITS: ReadonlyMap<number, number> = new Map([
+  ...Array.from(BASE64, (digit, at): [number, number] => [digit.charCodeAt(0), at]),
+  ['-'.charCodeAt(0), 62],
+  ['_'.charCodeAt(0), 63],
+]);
+
+const lowered = (octet: number): number => (octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet);
+
+/** The octets of base 64 digits, those of an incomplete last group too, in lower case. */
+function decoded(digits: readonly number[], from: number): readonly number[] {
   const octets: number[] = [];
   let bits = 0;
   let held = 0;
-  for (const digit of digits) {
-    bits = ((bits << 6) | BASE64.indexOf(digit)) & 0xffff;
+  for (let at = from; at < digits.length; at++) {
+    bits = ((bits << 6) | (digits[at] as number)) & 0xffff;
     held += 6;
     if (held >= 8) {
       held -= 8;
-      octets.push((bits >> held) & 0xff);
+      octets.push(lowered((bits >> held) & 0xff));
     }
   }
-  return Uint8Array.from(octets);
+  return octets;
+}
+
+function holds(octets: readonly number[], wanted: Uint8Array): boolean {
+  for (let at = 0; at + wanted.length <= octets.length; at++) {
+    let same = 0;
+    while (same < wanted.length && octets[at + same] === wanted[same]) same++;
+    if (same === wanted.length) return true;
+  }
+  return false;
 }
