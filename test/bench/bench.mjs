@@ -1,4 +1,4 @@
-// node test/bench/bench.mjs [--runs N] [--node PATH] [--quick] [--only icinga2]
+// node test/bench/bench.mjs [--runs N] [--node PATH] [--quick] [--only icinga2|k6]
 // Node 20 runs no TypeScript: bench.ts and the harness of the tests are bundled into a temporary file first.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -7,6 +7,7 @@ import { createAuthority } from '../../src/sandbox/authority.ts';
 import { DOVECOT, type Dovecot, startDovecot } from '../support/dovecot.ts';
 import { installed } from '../support/installed.ts';
 import { measureIcinga } from './icinga2.ts';
+import { measureK6 } from './k6.ts';
 import { measureMailboxes } from './mailbox.ts';
 import { type Cost, type Measurement, type Meter, medians, progress, startMeter } from './meter.ts';
 import { measureSweeps } from './sweep.ts';
@@ -35,6 +36,10 @@ export async function main(invocation: Invocation): Promise<number> {
     console.log(await measureIcinga({ ...invocation, node, python }));
     return 0;
   }
+  if (only === 'k6') {
+    console.log(await measureK6({ ...invocation, node, python }));
+    return 0;
+  }
   const authority = await createAuthority('Benchmark CA');
   const identity = await authority.issue({ names: ['localhost', '127.0.0.1'] });
   const meter = startMeter(python, join(invocation.here, 'measure.py'), LIMIT_S);
@@ -50,6 +55,7 @@ export async function main(invocation: Invocation): Promise<number> {
     console.log(NOTES);
     console.log(await measureMailboxes({ ...place, identity, folder: invocation.folder, runs }));
     console.log(await measureSweeps({ ...place, folder: invocation.folder }));
+    console.log(await measureK6({ ...place, folder: invocation.folder }));
     console.log(await measureIcinga({ ...place, folder: invocation.folder }));
     return 0;
   } finally {
@@ -326,14 +332,16 @@ function parseCommandLine(args: readonly string[]): Wanted | Error {
     const node = values.node === undefined ? process.execPath : installed(values.node);
     if (node === null) return new Error(`--node: there is no program ${values.node}`);
     const { only = null } = values;
-    if (only !== null && only !== 'icinga2') return new Error(`--only: icinga2 is wanted, not "${only}"`);
+    if (only !== null && only !== 'icinga2' && only !== 'k6') {
+      return new Error(`--only: icinga2 or k6 is wanted, not "${only}"`);
+    }
     return { runs, node, only };
   } catch (error) {
     return error as Error; // parseArgs names the option
   }
 }
 
-type Wanted = { readonly runs: number; readonly node: string; readonly only: 'icinga2' | null };
+type Wanted = { readonly runs: number; readonly node: string; readonly only: 'icinga2' | 'k6' | null };
 
 const OPTIONS = {
   runs: { type: 'string' },
