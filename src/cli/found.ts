@@ -82,8 +82,8 @@ async function inOrganisation(
   const surroundings = await readSurroundings(directory, reached);
   const found = plan?.task === 'make' ? nobodyIn(surroundings) : await whomOf(settings, surroundings);
   const sites = new Map(surroundings.servers.map(({ fqdn, site }) => [fqdn, site]));
-  const { takeTestAccount, homeOfNamed } = await import('./test-account.ts');
   if (plan === null) {
+    const { homeOfNamed } = await import('./mailbox-server.ts');
     return {
       ...found,
       sites,
@@ -91,6 +91,7 @@ async function inOrganisation(
       account: null,
     };
   }
+  const { takeTestAccount } = await import('./test-account.ts');
   const account = await takeTestAccount(reached, { plan, directory, surroundings, settings, limitMs });
   // A platform has no use for rows of what there is no account for.
   const without = isPlatform ? [] : account.without.map(withoutAccount);
