@@ -1,6 +1,7 @@
 import execution from 'k6/execution';
 import { ProbeFailure } from '../../src/dialogue/failure.ts';
 import type { ConnectionType } from '../../src/pop3/visit.ts';
+import type { ProbeResult, Problem } from '../../src/probe/result.ts';
 import { type Subject, untested } from '../../src/probe/tell.ts';
 import type { World } from '../../src/probe/world.ts';
 import { parseRequest, type Request } from '../../src/request/request.ts';
@@ -8,6 +9,7 @@ import type { Settings } from '../../src/request/settings.ts';
 import { k6Sources } from '../../src/runtimes/k6/sources.ts';
 import type { Tags, Transport } from '../../src/runtimes/k6/transport.ts';
 import { worldOver } from '../../src/runtimes/k6/world.ts';
+import { recordError, recordSession } from './metrics.ts';
 import { type Given, inScriptsWords, settingsFrom, tagsFrom, withSecrets } from './options.ts';
 
 /** What a script asked for, read once: the request, or why there is none. */
@@ -33,13 +35,20 @@ export async function readCall(named: 'probe' | 'open', given: unknown, transpor
     return { tags, settings, request };
   } catch (problem) {
     if (!(problem instanceof ProbeFailure)) throw problem;
+    // k6 ends well where nothing was measured: `rate==1` of nothing holds.
+    recordError({ reason: 'usage', phase: null }, {});
+    recordSession(false, 0, {});
     throw new Error(`${named}(): ${inScriptsWords(problem.message)}`);
   }
 }
 
 /** What a call has of the world. */
 export const worldFor = (transport: Transport, { plan }: Request, tags: Tags): World =>
-  worldOver(transport, { tags, timeoutMs: Math.min(plan.timeoutMs, plan.perConnectionTimeoutMs) });
+  worldOver(transport, {
+    tags,
+    port: plan.visit.port,
+    timeoutMs: Math.min(plan.timeoutMs, plan.perConnectionTimeoutMs),
+  });
 
 /** What is known of a server of which there is no plan, for the result of a test that was never begun. */
 export function subjectOf(settings: Settings): Subject {
@@ -57,8 +66,18 @@ export function subjectOf(settings: Settings): Subject {
 }
 
 /** The result of a test that was never begun. */
-export const notBegun = (settings: Settings, failure: ProbeFailure): ReturnType<typeof untested> =>
-  untested(subjectOf(settings), 'Failure', failure, new Date().toISOString());
+export const notBegun = (settings: Settings, failure: ProbeFailure): ProbeResult =>
+  toldToScripts(untested(subjectOf(settings), 'Failure', failure, new Date().toISOString()));
+
+/** A result whose hints speak of options as a script has them. */
+export const toldToScripts = (result: ProbeResult): ProbeResult =>
+  ({
+    ...result,
+    ...(result.error === null ? {} : { error: inScripts(result.error) }),
+    warnings: result.warnings.map(inScripts),
+  }) as ProbeResult;
+
+export const inScripts = (problem: Problem): Problem => ({ ...problem, hint: inScriptsWords(problem.hint) });
 
 const TYPES: readonly ConnectionType[] = ['plaintext', 'tls', 'ssl'];
 

@@ -128,7 +128,8 @@ export async function withSecrets(settings: Settings, given: Given, sources: Sou
     filled[setting] = await secretOf(secret, name, sources);
   }
   const isGiven = Object.keys(filled).some((name) => /(?:password|oauth-token)(?:-env)?$/.test(name));
-  if (!isGiven && filled.auth !== 'external' && filled['mailbox-credential'] !== undefined) {
+  const isByCertificate = String(filled.auth ?? '').toLowerCase() === 'external';
+  if (!isGiven && !isByCertificate && filled['mailbox-credential'] !== undefined) {
     throw usage('no password: give passwordSecret, passwordEnv or password');
   }
   return filled;
@@ -144,7 +145,10 @@ async function secretOf(name: string, option: string, sources: Sources): Promise
   }
   const variable = sources.environment(name);
   if (variable !== undefined) return variable;
-  throw new ProbeFailure('configuration', `${option}: there is neither a secret nor a variable ${name} (${why})`);
+  // The secret itself in the place of its name is not to be repeated.
+  const isName = /^[A-Z_][A-Z0-9_]*$|^[a-z]+(?:[_-][a-z0-9]+)+$/.test(name);
+  const which = isName ? `${name} (${why})` : 'of that name';
+  throw new ProbeFailure('configuration', `${option}: there is neither a secret nor a variable ${which}`);
 }
 
 /** The tags of a call. */
@@ -162,7 +166,9 @@ export function tagsFrom({ tags = {} }: Given): Tags {
 export const inScriptsWords = (message: string): string =>
   message
     .replace(/--(extra-opts [a-z-]+|[a-z][a-z0-9-]*)/g, (whole, setting: string) => NAMES[setting] ?? whole)
-    .replace(/ \(-[A-Za-z]\)/g, '');
+    .replace(/ \(-[A-Za-z]\)| or @FILE\b|; -v+ shows [^;]*$/g, '')
+    .replace(/ with -p\b/g, ' with port')
+    .replace(/the command line or the file it names/g, 'the options of the call');
 
 /** The names scripts have for settings. */
 const NAMES: Readonly<Record<string, string>> = Object.entries(OPTIONS)

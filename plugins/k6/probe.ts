@@ -4,7 +4,7 @@ import type { ProbeResult } from '../../src/probe/result.ts';
 import type { Request } from '../../src/request/request.ts';
 import type { Tags, Transport } from '../../src/runtimes/k6/transport.ts';
 import { judge, type Policy } from '../../src/verdict/judge.ts';
-import { notBegun, readCall, worldFor } from './call.ts';
+import { notBegun, readCall, toldToScripts, worldFor } from './call.ts';
 import { recordProbe } from './metrics.ts';
 
 /**
@@ -32,7 +32,7 @@ export const probeOver =
 async function carriedOut(request: Request, transport: Transport, tags: Tags): Promise<ProbeResult> {
   const world = worldFor(transport, request, tags);
   const { result } = await probeServer(request.plan, world, null, world.now() + request.plan.timeoutMs);
-  return { ...result, phases: result.phases.filter(({ name }) => !transport.untimed.includes(name)) };
+  return { ...toldToScripts(result), phases: result.phases.filter(({ name }) => !transport.untimed.includes(name)) };
 }
 
 /** A test that could be completed, or failed as was expected, and of which the verdict is no worse than WARNING. */

@@ -14,7 +14,7 @@ import type { Request } from '../../src/request/request.ts';
 import type { Tags, Transport } from '../../src/runtimes/k6/transport.ts';
 import { secretOf } from '../../src/sasl/mechanism.ts';
 import { describeProblem } from '../../src/verdict/judge.ts';
-import { notBegun, readCall, worldFor } from './call.ts';
+import { inScripts, notBegun, readCall, worldFor } from './call.ts';
 import {
   recordCertificate,
   recordCommand,
@@ -235,7 +235,7 @@ export class Session {
         this.came = { value: yield* order(wire) };
       } catch (problem) {
         // A server that says no is still there; one that broke off, or the protocol, is not.
-        if (!(problem instanceof ProbeFailure) || problem.said?.startsWith('-ERR') !== true) throw problem;
+        if (!(problem instanceof ProbeFailure) || !isRefusal(problem) || wire.isInDoubt) throw problem;
         this.came = { refusal: problem };
       }
     }
@@ -305,13 +305,17 @@ export class Session {
     if (!this.transport.holdsIteration || this.over !== null) return;
     const { timeoutMs } = this.request.plan;
     const why = `the session was closed after ${timeoutMs / 1000} s without a command`;
-    this.cancelIdle = this.world.timer(timeoutMs, () => this.end(why));
+    this.cancelIdle = this.world.timer(timeoutMs, () => {
+      // With the other transport nobody would know of it: what was forgotten did not go well.
+      this.isGood = false;
+      this.end(why);
+    });
   }
 
   /** Tells of a failure; the session may go on. */
   private told(failure: ProbeFailure): Pop3Error {
     const { server, visit: to } = this.request.plan;
-    const problem = problemOf(failure, { server, visit: to }, this.mask);
+    const problem = inScripts(problemOf(failure, { server, visit: to }, this.mask));
     this.isGood = false;
     recordError(problem, this.tags);
     return new Pop3Error(problem);
@@ -345,6 +349,10 @@ const kept = (link: Link): Link => ({
   write: (octets) => link.write(octets),
   close: () => undefined,
 });
+
+/** A plain answer to the command, and no line that only looks like one. */
+const isRefusal = ({ reason, said }: ProbeFailure): boolean =>
+  said?.startsWith('-ERR') === true && reason !== 'protocol-violation';
 
 const NOTHING = { phases: [], connected: null, tls: null, notes: [], conversation: [] } as const;
 

@@ -249,7 +249,12 @@ describe('a mistake in the script is thrown, in one line', () => {
     expect(error.message).not.toContain(PASSWORD);
     expect(error.message).not.toContain('\n');
     expect(link.wants).toBe(0);
-    expect(k6.samples).toEqual([]);
+    // k6 passes a threshold on a Rate that has no value: a check that is wrong would be green for ever.
+    expect(k6.samples).toEqual([
+      { metric: 'pop3_errors', type: 'Counter', value: 1, tags: { reason: 'usage', phase: 'none' } },
+      { metric: 'pop3_session_success', type: 'Rate', value: 0, tags: {} },
+      { metric: 'pop3_session_duration', type: 'Trend', value: 0, tags: {} },
+    ]);
   });
 
   test('a call in the init context', async () => {
@@ -307,6 +312,21 @@ describe('the password', () => {
       { metric: 'pop3_session_success', type: 'Rate', value: 0, tags: {} },
       { metric: 'pop3_session_duration', type: 'Trend', value: 0, tags: {} },
     ]);
+  });
+
+  test.each(['passwordSecret', 'oauthTokenSecret'])('put into %s by mistake is not shown', async (option) => {
+    for (const secret of ['Hunter2-Pa$$', 'hunter', 'Tr0ub4dor']) {
+      const { module, k6 } = await withXk6(GOOD);
+      const result = await module.probe({ ...NOBODY, [option]: secret });
+      expect(result.error?.message).toBe(`${option}: there is neither a secret nor a variable of that name`);
+      expect(JSON.stringify([result, k6.samples])).not.toContain(secret);
+    }
+  });
+
+  test('is not asked of whoever logs on by certificate, however that is spelt', async () => {
+    const { module } = await withXk6(GOOD);
+    const given = { ...NOBODY, connectionType: 'ssl', auth: 'EXTERNAL' };
+    await expect(module.probe(given)).rejects.toThrow('probe(): auth external needs clientCertificate');
   });
 
   test('with a line end in it goes nowhere', async () => {
@@ -525,6 +545,19 @@ S: +OK
     await session.noop();
     await session.quit();
     expect(valuesOf(k6, 'pop3_errors')).toEqual([1]);
+    expect(valuesOf(k6, 'pop3_session_success')).toEqual([0]);
+  });
+
+  test.each([
+    ['a line of a listing that looks like a refusal', '1 120\nS: -ERR [SYS/TEMP] disk trouble'],
+    ['a line that is none', 'one 120'],
+  ])('is over after %s: nothing is deleted where the protocol was broken', async (_, lines) => {
+    const { module, k6, link } = await withXk6(during(`C: LIST\nS: +OK\nS: ${lines}\nS: .\n`));
+    const session = await module.open(LOGON);
+    await expect(session.list()).rejects.toMatchObject({ reason: 'protocol-violation' });
+    await expect(session.dele(1)).rejects.toThrow('dele(): the session is over: protocol-violation');
+    await expect(session.quit()).rejects.toThrow('quit(): the session is over: protocol-violation');
+    expect(link.sent.join('')).not.toMatch(/DELE|QUIT/);
     expect(valuesOf(k6, 'pop3_session_success')).toEqual([0]);
   });
 
@@ -781,6 +814,21 @@ describe('summary()', () => {
       http_reqs: { values: { count: 1 } },
     },
   };
+
+  test('takes what k6 hands over as it comes, and says so of the other form', async () => {
+    const { module } = await loadBundle('pop3.xk6');
+    expect(() => module.summary({ results: { metrics: [] } })).toThrow(
+      /^summary\(\) takes what k6 hands to handleSummary/,
+    );
+  });
+
+  test("keeps a script's own threshold on a reason", async () => {
+    const { module } = await loadBundle('pop3.xk6');
+    const metric = 'pop3_errors{reason:hung-up}';
+    const own = { values: { count: 7 }, thresholds: { 'count<5': { ok: false }, 'count>=0': { ok: true } } };
+    const { stdout = '' } = module.summary({ metrics: { [metric]: own } });
+    expect(JSON.parse(stdout).thresholds).toEqual([{ metric, threshold: 'count<5', ok: false }]);
+  });
 
   test('tells what came of all sessions', async () => {
     const { module } = await loadBundle('pop3.xk6');

@@ -21,10 +21,10 @@ export const options = {
   scenarios: {
     ramp: {
       executor: 'ramping-arrival-rate',
-      startRate: most / STEPS,
+      startRate: Math.ceil(most / STEPS), // k6 takes whole numbers
       timeUnit: '1s',
       stages: Array.from({ length: STEPS }, (_, step) => ({
-        target: (most * (step + 1)) / STEPS,
+        target: Math.ceil((most * (step + 1)) / STEPS),
         duration: __ENV.EACH ?? '15s',
       })),
       preAllocatedVUs: most,

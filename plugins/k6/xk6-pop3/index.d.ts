@@ -20,10 +20,9 @@ declare module 'k6/x/pop3' {
    * `dns.select` and `dns.policy`, so there is one in the list; a family that is not that of the chosen address is
    * ENOTFOUND. An address is its own answer.
    *
-   * @param family 4, 6, or 0 (any, the default)
-   * @throws TransportError ENOTFOUND, EDNS, EBLOCKED
+   * @throws TransportError ENOTFOUND, EDNS, EBLOCKED, ETIMEDOUT
    */
-  export function resolve(host: string, family?: Family): Promise<string[]>;
+  export function resolve(host: string, terms?: Question): Promise<string[]>;
 
   /** Milliseconds, with fractions, on a clock that never jumps; only differences mean anything. */
   export function now(): number;
@@ -44,6 +43,15 @@ declare module 'k6/x/pop3' {
   ): Promise<Uint8Array>;
 
   export type Family = 0 | 4 | 6;
+
+  export interface Question {
+    /** 4, 6, or 0 (any, the default). */
+    readonly family?: Family;
+    /** An entry of `hosts` may be for one port alone. */
+    readonly port?: number;
+    /** Without it, as long as the iteration lasts. */
+    readonly timeoutMs?: number;
+  }
 
   /** A real Uint8Array or ArrayBuffer: it is copied before the call returns. */
   export type Octets = Uint8Array | ArrayBuffer;

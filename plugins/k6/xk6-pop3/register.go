@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ func (h *host) VU() *script.VU {
 			}
 			return counted{conn}, nil
 		},
-		Resolve: func(name string) (net.IP, error) { return resolve(state, name) },
+		Resolve: func(name string, port int) (net.IP, error) { return resolve(state, name, port) },
 		TLS:     state.TLSConfig,
 		Measure: func(metric script.Metric, tags map[string]string, value float64) {
 			series := metrics.TimeSeries{
@@ -80,10 +81,14 @@ func (h *host) VU() *script.VU {
 	}
 }
 
-func resolve(state *lib.State, name string) (net.IP, error) {
+func resolve(state *lib.State, name string, port int) (net.IP, error) {
 	resolver := state.GetAddrResolver()
 	if resolver == nil {
 		return nil, link.Fail(link.DNS)
+	}
+	// An entry of the option `hosts` may be for a port alone.
+	if port != 0 {
+		name = net.JoinHostPort(name, strconv.Itoa(port))
 	}
 	ip, _, err := resolver.ResolveAddr(name)
 	if err != nil {

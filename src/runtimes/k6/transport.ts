@@ -26,6 +26,8 @@ export interface Transport {
 /** One call of the module, as far as a connection is concerned. */
 export interface Call {
   readonly tags: Tags;
+  /** That of the server: k6's option `hosts` may name one. */
+  readonly port: number;
   /** How long a connection may take at the most. */
   readonly timeoutMs: number;
 }

@@ -42,7 +42,9 @@ class Xk6Link implements Link {
 
   async resolve(name: string): Promise<readonly Address[]> {
     this.name = name;
-    const found = await translated(() => resolve(name, this.terms.family));
+    const { port, timeoutMs } = this.call;
+    const terms = { family: this.terms.family, port, timeoutMs: timeoutMs + AFTER_THE_DEADLINE_MS };
+    const found = await translated(() => resolve(name, terms));
     return found.map(parseAddress).filter((address): address is Address => address !== null);
   }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"strconv"
 
 	"github.com/grafana/sobek"
 
@@ -61,16 +62,21 @@ func (t *test) dial(ctx context.Context, network, address string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	if ip := t.options.Hosts[name]; ip != "" {
-		name = ip
+	for _, each := range []string{address, name} {
+		if ip := t.options.Hosts[each]; ip != "" {
+			name = ip
+			break
+		}
 	}
 	return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(name, port))
 }
 
-// lookUp has k6's option `hosts` first, as far as it is names and addresses, and then IPv4.
-func (t *test) lookUp(name string) (net.IP, error) {
-	if ip := t.options.Hosts[name]; ip != "" {
-		return net.ParseIP(ip), nil
+// lookUp has k6's option `hosts` first, the entry with the port before that without, and then IPv4.
+func (t *test) lookUp(name string, port int) (net.IP, error) {
+	for _, each := range []string{net.JoinHostPort(name, strconv.Itoa(port)), name} {
+		if ip := t.options.Hosts[each]; ip != "" {
+			return net.ParseIP(ip), nil
+		}
 	}
 	found, err := net.LookupIP(name)
 	if err != nil {

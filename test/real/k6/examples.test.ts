@@ -22,6 +22,8 @@ const EXECUTORS: Readonly<Record<string, readonly string[]>> = {
   'shared-iterations': ['vus', 'iterations', 'maxDuration'],
   'per-vu-iterations': ['vus', 'iterations', 'maxDuration'],
 };
+type Ramp = { readonly startRate: number; readonly stages: readonly { readonly target: number }[] };
+
 const OF_EVERY_EXECUTOR = ['executor', 'exec', 'env', 'tags', 'startTime', 'gracefulStop'];
 
 describe.skipIf(missing(GO, DOVECOT))('the examples for k6', () => {
@@ -60,6 +62,28 @@ describe.skipIf(missing(GO, DOVECOT))('the examples for k6', () => {
     expect(stderr).toBe('');
     expect(valuesOf(points, 'pop3_session_success')).toEqual([1]);
     expect(JSON.parse(stdout)).toMatchObject({ result: 'Success', sessions: 1, failed: 0, errors: { count: 0 } });
+  });
+
+  test.each([['POP3_TYPE=starttls'], ['POP3_SERVER=localhost:995']])(
+    'smoke.js with %s, which is a mistake, is not green',
+    async (wrong) => {
+      const argv = ['-e', wrong, '--secret', `POP3_PASSWORD=${PASSWORD}`];
+      const { points } = await runScript(
+        ['-e', 'POP3_SERVER=localhost', '-e', 'POP3_USER=alice', ...argv, join(FOLDER, 'smoke.js')],
+        {
+          cwd: folder.path,
+        },
+      );
+      expect(valuesOf(points, 'pop3_session_success')).toEqual([0]);
+    },
+  );
+
+  test('ramp.js: whole numbers of logons, as k6 takes them, whatever MOST is', async () => {
+    const { report } = await played('ramp.js', ['-e', 'MOST=25']);
+    const { ramp } = (report.options as { scenarios: { ramp: Ramp } }).scenarios;
+    const rates = [ramp.startRate, ...ramp.stages.map(({ target }) => target)];
+    for (const rate of rates) expect(Number.isInteger(rate)).toBe(true);
+    expect(rates.at(-1)).toBe(25);
   });
 
   test('smoke.js: a failure is told in words, and fails the threshold', async () => {

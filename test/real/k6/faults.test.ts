@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ProbeResult } from '../../../plugins/k6/pop3.d.ts';
+import type { ProbeResult, Problem } from '../../../plugins/k6/pop3.d.ts';
 import { nodeSources } from '../../../src/credentials/sources.ts';
 import { probe } from '../../../src/probe/probe.ts';
 import { parseRequest } from '../../../src/request/request.ts';
@@ -90,12 +90,27 @@ async function probeOnNode(type: string, port: number, caFile: string): Promise<
 
 /** What a result says, without times, and without what two implementations of TCP and TLS put into words of their own. */
 const endingOf = ({ error, warnings, phases, capabilities, mailbox, tls }: ProbeResult) => ({
-  error: error === null ? null : { ...error, message: withoutCodes(error.message) },
-  warnings: warnings.map(({ message, ...warning }) => ({ ...warning, message: withoutCodes(message) })),
+  error: error === null ? null : told(error),
+  warnings: warnings.map(told),
   phases: phases.map(({ name }) => name),
   capabilities,
   mailbox,
   tls: tls === null ? null : { ...tls, cipher: '', daysLeft: Math.floor(tls.daysLeft) },
 });
+
+const told = (problem: Problem): Problem => ({
+  ...problem,
+  message: withoutCodes(problem.message),
+  hint: WORDS.reduce((hint, [spoken, called]) => hint.replace(spoken, called), problem.hint),
+});
+
+/** What a hint says to who has a command line, and to who has a script. */
+const WORDS = [
+  [/; -vvv shows .*/, ''],
+  ['--timeout', 'timeout'],
+  ['--connection-type', 'connectionType'],
+  ['--ca-file', 'ca'],
+  ['--pin', 'pin'],
+] as const;
 
 const withoutCodes = (message: string): string => message.replace(/ \(E[A-Z0-9_]+\)/g, '');

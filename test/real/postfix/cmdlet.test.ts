@@ -38,11 +38,11 @@ describe.skipIf(missing(POSTFIX, ROOT))("the examples of the cmdlet's documentat
       return 0;
     }));
 
-  test('example 2: a server alone; the test account of a directory is not there yet, and that is said', () =>
+  test('example 2: a server alone, without a directory; where the test account is looked up is said', () =>
     scene(async (each) => {
       const { stdout, stderr, code } = await cmdlet(each, ['-ClientAccessServer', 'localhost']);
       expect(`${stdout}${stderr}`).toMatch(
-        /^ERROR: configuration, without -MailboxCredential the test account is taken from a directory/m,
+        /^ERROR: configuration, without -MailboxCredential the test account is looked up in a directory/m,
       );
       expect(code).toBe(3);
       expect(await each.system.delivered(each.user)).toBe(0);

@@ -54,8 +54,9 @@ func judge(state tls.ConnectionState, config *tls.Config, terms Terms, now time.
 	for _, each := range shown.chain {
 		session.Chain = append(session.Chain, certificateOf(each))
 	}
-	// k6's insecureSkipTLSVerify comes as the very field that configFor has set.
-	if terms.Insecure || (terms.Base != nil && terms.Base.InsecureSkipVerify) {
+	// k6's insecureSkipTLSVerify comes as the very field that configFor has set. Who says whom to trust is not overruled.
+	isSkipped := terms.Base != nil && terms.Base.InsecureSkipVerify && len(terms.Pins) == 0 && terms.Authorities == ""
+	if terms.Insecure || isSkipped {
 		return session
 	}
 	shown.find = func(at time.Time) error {

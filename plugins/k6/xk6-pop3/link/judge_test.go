@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -209,6 +210,20 @@ func TestAnUnjudgedCertificateIsNotAuthorized(t *testing.T) {
 		require.False(t, session.Authorized)
 		require.False(t, session.Trusted)
 		require.Len(t, session.Chain, 1)
+	}
+}
+
+// The option of all k6 is not for a connection that says itself whom it trusts.
+func TestWhomAConnectionTrustsIsNotOverruledByTheOptions(t *testing.T) {
+	server := &tls.Config{Certificates: []tls.Certificate{testserver.SelfSigned(t, testserver.Wanted{})}}
+	base := &tls.Config{InsecureSkipVerify: true}
+	for _, terms := range []link.Terms{
+		{Identity: "mail.example.com", Base: base, Pins: []string{strings.Repeat("ab", 32)}},
+		{Identity: "mail.example.com", Base: base, Authorities: testserver.NewAuthority(t, testserver.Wanted{}).PEM()},
+	} {
+		session := handshake(t, server, terms)
+		require.NotEmpty(t, session.Faults)
+		require.False(t, session.Authorized)
 	}
 }
 

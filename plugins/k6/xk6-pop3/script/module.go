@@ -29,8 +29,8 @@ type VU struct {
 	// Context is done when the iteration ends.
 	Context context.Context
 	Dial    link.Dial
-	// Resolve gives the address that Dial would take for a name.
-	Resolve func(host string) (net.IP, error)
+	// Resolve gives the address that Dial would take for a name and a port; 0 is no port.
+	Resolve func(host string, port int) (net.IP, error)
 	TLS     *tls.Config
 	// Measure takes one value of a metric, from any goroutine.
 	Measure func(metric Metric, tags map[string]string, value float64)
@@ -87,10 +87,9 @@ func (m *Module) connect(call sobek.FunctionCall) sobek.Value {
 
 func (m *Module) resolve(call sobek.FunctionCall) sobek.Value {
 	vu := m.vu("resolve")
-	host := m.values.host(call.Argument(0), "host")
-	family := m.values.family(call.Argument(1), "family")
+	asked := m.values.question(call.Argument(0), call.Argument(1))
 	return m.promise(func() (func() any, error) {
-		ip, err := lookUp(vu, host, family)
+		ip, err := lookUp(vu, asked)
 		if err != nil {
 			return nil, err
 		}
@@ -98,29 +97,37 @@ func (m *Module) resolve(call sobek.FunctionCall) sobek.Value {
 	})
 }
 
-// lookUp does not outlive the iteration, though the resolver cannot be told to stop.
-func lookUp(vu *VU, host string, family int) (net.IP, error) {
+// lookUp outlives neither its time nor the iteration, though the resolver cannot be told to stop.
+func lookUp(vu *VU, asked link.Destination) (net.IP, error) {
 	type answer struct {
 		ip  net.IP
 		err error
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		if ip := net.ParseIP(host); ip != nil {
+		if ip := net.ParseIP(asked.Host); ip != nil {
 			answers <- answer{ip, nil}
 			return
 		}
-		ip, err := vu.Resolve(host)
+		ip, err := vu.Resolve(asked.Host, asked.Port)
 		answers <- answer{ip, err}
 	}()
+	var late <-chan time.Time
+	if asked.Limit > 0 {
+		timer := time.NewTimer(asked.Limit)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-vu.Context.Done():
 		return nil, link.Fail(link.Closed)
+	case <-late:
+		return nil, link.Fail(link.TimedOut)
 	case given := <-answers:
 		if given.err != nil {
 			return nil, given.err
 		}
-		if given.ip == nil || family != 0 && family != familyOf(given.ip) {
+		if given.ip == nil || asked.Family != 0 && asked.Family != familyOf(given.ip) {
 			return nil, link.Fail(link.NotFound)
 		}
 		return given.ip, nil

@@ -497,11 +497,25 @@ func TestTheEndOfTheIterationClosesWhatWasLeft(t *testing.T) {
 	t.Run("while it looks a name up", func(t *testing.T) {
 		v := newVirtualUser(t)
 		over := make(chan struct{})
-		v.vu.Resolve = func(string) (net.IP, error) { <-over; return nil, errors.New("nobody asks any more") }
+		v.vu.Resolve = func(string, int) (net.IP, error) { <-over; return nil, errors.New("nobody asks any more") }
 		t.Cleanup(func() { close(over) })
 		time.AfterFunc(100*time.Millisecond, v.end)
 		require.JSONEq(t, `"ECLOSED"`, v.run(`return await codeOf(pop3.resolve('mail.example.com'));`))
 	})
+}
+
+func TestAResolverThatKeepsSilentHoldsUpNobody(t *testing.T) {
+	v := newVirtualUser(t)
+	over, asked := make(chan struct{}), make(chan int, 1)
+	v.vu.Resolve = func(_ string, port int) (net.IP, error) {
+		asked <- port
+		<-over
+		return nil, errors.New("nobody asks any more")
+	}
+	t.Cleanup(func() { close(over) })
+	require.JSONEq(t, `"ETIMEDOUT"`, v.run(
+		`return await codeOf(pop3.resolve('mail.example.com', { port: 110, timeoutMs: 50 }));`))
+	require.Equal(t, 110, <-asked)
 }
 
 func TestConnectingAsTheDialerSays(t *testing.T) {
@@ -554,11 +568,11 @@ func TestConnectingAsTheDialerSays(t *testing.T) {
 func TestResolvingAsK6Does(t *testing.T) {
 	v := newVirtualUser(t)
 	require.JSONEq(t, `[["192.0.2.7"], ["192.0.2.7"], "ENOTFOUND", ["2001:db8::a"], "ENOTFOUND"]`, v.run(`return [
-		await pop3.resolve('mail.example.com'), await pop3.resolve('mail.example.com', 4),
-		await codeOf(pop3.resolve('mail.example.com', 6)), await pop3.resolve('2001:db8::a'),
-		await codeOf(pop3.resolve('2001:db8::a', 4)),
+		await pop3.resolve('mail.example.com'), await pop3.resolve('mail.example.com', { family: 4 }),
+		await codeOf(pop3.resolve('mail.example.com', { family: 6 })), await pop3.resolve('2001:db8::a'),
+		await codeOf(pop3.resolve('2001:db8::a', { family: 4 })),
 	];`))
-	v.vu.Resolve = func(string) (net.IP, error) { return nil, &net.DNSError{IsNotFound: true} }
+	v.vu.Resolve = func(string, int) (net.IP, error) { return nil, &net.DNSError{IsNotFound: true} }
 	require.JSONEq(t, `"ENOTFOUND"`, v.run(`return await codeOf(pop3.resolve('nowhere.example.com'));`))
 }
 

@@ -136,6 +136,21 @@ func (v *values) destination(argument sobek.Value) (to link.Destination, tags ma
 	}, v.tags(asked["tags"])
 }
 
+// question is what resolve is asked: a name, and on what terms.
+func (v *values) question(host, terms sobek.Value) link.Destination {
+	asked := link.Destination{Host: v.host(host, "host")}
+	if isNone(terms) {
+		return asked
+	}
+	given := v.fields(terms, "resolve", "family", "port", "timeoutMs")
+	asked.Family = v.family(given["family"], "family")
+	asked.Limit = v.limit(given["timeoutMs"])
+	if port := given["port"]; !isNone(port) {
+		asked.Port = v.whole(port, "port", 1, 65535)
+	}
+	return asked
+}
+
 func (v *values) terms(argument sobek.Value) link.Terms {
 	asked := v.fields(argument, "startTLS", "serverName", "identity", "ca", "pins", "clientCertificate", "insecure")
 	terms := link.Terms{Identity: v.text(asked["identity"], "identity"), Pins: v.pins(asked["pins"])}

@@ -47,7 +47,7 @@ func newVirtualUser(t *testing.T) *virtualUser {
 	v.vu = &script.VU{
 		Context: ctx,
 		Dial:    new(net.Dialer).DialContext,
-		Resolve: func(string) (net.IP, error) { return net.ParseIP("192.0.2.7"), nil },
+		Resolve: func(string, int) (net.IP, error) { return net.ParseIP("192.0.2.7"), nil },
 		TLS:     &tls.Config{},
 		Measure: func(metric script.Metric, tags map[string]string, value float64) {
 			v.mutex.Lock()
