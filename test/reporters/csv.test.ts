@@ -98,7 +98,11 @@ describe.skipIf(missing(PYTHON))('read back by Python', () => {
   test('CSV and table read back give the same values', () => {
     const words = fc.oneof(
       fc.constantFrom(...HOSTILE),
-      fc.array(fc.oneof(fc.nat(0x7f), fc.nat(0x10ffff)), { maxLength: 30 }).map((all) => String.fromCodePoint(...all)),
+      fc
+        .array(fc.oneof(fc.nat(0x7f), fc.nat(0x10ffff)), { maxLength: 30 })
+        .map((all) => String.fromCodePoint(...all))
+        // An apostrophe of its own before a sign could not be told from the spreadsheet's.
+        .filter((text) => !/^\s*'/.test(text)),
     );
     const verdicts = fc
       .array(
