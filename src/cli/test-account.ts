@@ -44,11 +44,11 @@ export interface AccountUpkeep {
   /** In the words of -WhatIf. */
   readonly operations: readonly string[];
   /** Does it. */
-  readonly carryOut: () => Promise<Kept>;
+  readonly carryOut: () => Promise<Outcome>;
 }
 
 /** What came of that. */
-interface Kept {
+interface Outcome {
   readonly done: Done;
   /** What is set for every test afterwards; why nobody can be tested; null where nobody is to be. */
   readonly settings: Settings | ProbeFailure | null;

@@ -38,6 +38,8 @@ const CONTRADICTIONS = [
   ['new-test-user', 'monitoring-context'],
   ['new-test-user', 'discover'],
   ['reset-test-account-credentials', 'discover'],
+  ['password-max-age', 'discover'],
+  ['mailbox-server', 'discover'],
   ['reset-test-account-credentials', 'monitoring-context'],
   ['new-test-user', 'mailbox-credential'],
   ['reset-test-account-credentials', 'mailbox-credential'],

@@ -48,6 +48,10 @@ test.each<[Settings, string]>([
       ['reset-test-account-credentials', 'mailbox-credential'],
       ['password-max-age', 'mailbox-credential'],
       ['new-test-user', 'client-access-server'],
+      ['new-test-user', 'discover'],
+      ['reset-test-account-credentials', 'discover'],
+      ['password-max-age', 'discover'],
+      ['mailbox-server', 'discover'],
       ['mailbox-server', 'targets'],
     ] as const
   ).map(([one, other]): [Settings, string] => [
@@ -56,6 +60,24 @@ test.each<[Settings, string]>([
   ]),
 ])('%j is refused: %s', (settings, why) => {
   expect(() => plan(settings)).toThrow(why);
+});
+
+test('a list of servers knows nobody who logs on, and is told so by what was given', () => {
+  const listed = { discover: 'nagios', 'mailbox-credential': 'nobody', 'password-max-age': [''] };
+  expect(() => plan(listed)).toThrow('--password-max-age and --discover contradict each other');
+});
+
+test.each(['new-test-user', 'reset-test-account-credentials', 'password-max-age'])(
+  '--%s is refused, not passed over, where a certificate says who logs on',
+  (option) => {
+    expect(() => plan({ auth: 'External', [option]: [''] })).toThrow(
+      `--${option} and --auth external contradict each other`,
+    );
+  },
+);
+
+test('a password of nobody is refused', () => {
+  expect(() => plan({ 'password-file': '/etc/pop3.pw' })).toThrow('--password-file needs --mailbox-credential');
 });
 
 test.each(['mailbox-server', 'new-test-user', 'reset-test-account-credentials', 'ou', 'password-max-age'])(
